@@ -50,13 +50,7 @@ pub struct MicroBatcher<B> {
 impl<B: RowBuilder> MicroBatcher<B> {
     /// An empty batcher.
     pub fn new(builder: B, limits: BatchLimits) -> Self {
-        Self {
-            builder,
-            limits,
-            n_rows: 0,
-            n_bytes: 0,
-            since: None,
-        }
+        Self { builder, limits, n_rows: 0, n_bytes: 0, since: None }
     }
 
     /// Adds a row; returns the batch that this completes, if it does.
@@ -78,9 +72,7 @@ impl<B: RowBuilder> MicroBatcher<B> {
 
     /// The batch that is due at `now`, if one is: full, or its oldest row as old as allowed.
     pub fn poll(&mut self, now: Duration) -> Option<RecordBatch> {
-        self.deadline()
-            .filter(|deadline| *deadline <= now)
-            .and_then(|_| self.finish())
+        self.deadline().filter(|deadline| *deadline <= now).and_then(|_| self.finish())
     }
 
     /// When [`Self::poll`] will have a batch if no more rows come; `None` while there are no rows.
@@ -88,11 +80,7 @@ impl<B: RowBuilder> MicroBatcher<B> {
         let since = self.since?;
         let is_full =
             self.n_rows >= self.limits.n_rows.get() || self.n_bytes >= self.limits.n_bytes.get();
-        Some(if is_full {
-            since
-        } else {
-            since.saturating_add(self.limits.age)
-        })
+        Some(if is_full { since } else { since.saturating_add(self.limits.age) })
     }
 
     /// The rows held so far as a batch, whatever the limits; `None` if there are none.

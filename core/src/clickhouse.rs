@@ -72,16 +72,9 @@ pub fn column_type(field: &Field) -> Result<String, UnsupportedType> {
 }
 
 fn typed(path: &str, data_type: &DataType, nullable: bool) -> Result<String, UnsupportedType> {
-    let unsupported = || UnsupportedType {
-        column: path.to_owned(),
-        found: type_name(data_type),
-    };
+    let unsupported = || UnsupportedType { column: path.to_owned(), found: type_name(data_type) };
     let child = |field: &Field| {
-        typed(
-            &format!("{path}.{}", field.name()),
-            field.data_type(),
-            field.is_nullable(),
-        )
+        typed(&format!("{path}.{}", field.name()), field.data_type(), field.is_nullable())
     };
     let scalar = match data_type {
         DataType::Boolean => "Bool".to_owned(),
@@ -140,31 +133,101 @@ fn typed(path: &str, data_type: &DataType, nullable: bool) -> Result<String, Uns
             let mut text = "Tuple(".to_owned();
             for (i, field) in fields.iter().enumerate() {
                 let separator = if i > 0 { ", " } else { "" };
-                let _ = write!(
-                    text,
-                    "{separator}{} {}",
-                    quote_identifier(field.name()),
-                    child(field)?
-                );
+                let _ =
+                    write!(text, "{separator}{} {}", quote_identifier(field.name()), child(field)?);
             }
             return Ok(text + ")");
         }
         DataType::Dictionary(_, values) => {
             let inner = typed(path, values, nullable)?;
             let is_text = matches!(inner.as_str(), "String" | "Nullable(String)");
-            return Ok(if is_text {
-                format!("LowCardinality({inner})")
-            } else {
-                inner
-            });
+            return Ok(if is_text { format!("LowCardinality({inner})") } else { inner });
         }
         _ => return Err(unsupported()),
     };
-    Ok(if nullable {
-        format!("Nullable({scalar})")
-    } else {
-        scalar
-    })
+    Ok(if nullable { format!("Nullable({scalar})") } else { scalar })
+}
+
+/// Whether a table's column of type `table_type` can hold an Arrow field without changing what kind
+/// of thing its values are: numbers stay numbers, text stays text, times stay times.
+///
+/// ClickHouse would cast nearly anything, a load average into a string among it. Widths are not
+/// looked at here, and types that this function does not know pass: ClickHouse has the last word.
+pub fn accepts(table_type: &str, data_type: &DataType) -> bool {
+    match (Kind::of_table(table_type), Kind::of_arrow(data_type)) {
+        (Some(table), Some(arrow)) => {
+            table == arrow
+                || matches!(
+                    (table, arrow),
+                    (Kind::Number, Kind::Bool | Kind::Time)
+                        | (Kind::Bool | Kind::Time, Kind::Number)
+                )
+        }
+        _ => true,
+    }
+}
+
+/// What a value is, whatever its width.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Bool,
+    Number,
+    Text,
+    Time,
+    Array,
+    Map,
+    Tuple,
+}
+
+impl Kind {
+    fn of_table(mut type_name: &str) -> Option<Self> {
+        for wrapper in ["LowCardinality(", "Nullable("] {
+            let inner = type_name.strip_prefix(wrapper).and_then(|rest| rest.strip_suffix(')'));
+            type_name = inner.unwrap_or(type_name);
+        }
+        let starts =
+            |prefixes: &[&str]| prefixes.iter().any(|prefix| type_name.starts_with(prefix));
+        if type_name == "Bool" {
+            Some(Self::Bool)
+        } else if starts(&["Array("]) {
+            Some(Self::Array)
+        } else if starts(&["Map("]) {
+            Some(Self::Map)
+        } else if starts(&["Tuple("]) {
+            Some(Self::Tuple)
+        } else if starts(&["Date"]) {
+            Some(Self::Time)
+        } else if starts(&["String", "FixedString(", "Enum", "UUID"]) {
+            Some(Self::Text)
+        } else if starts(&["Int", "UInt", "Float", "Decimal", "BFloat16"]) && !starts(&["Interval"])
+        {
+            Some(Self::Number)
+        } else {
+            None
+        }
+    }
+
+    fn of_arrow(data_type: &DataType) -> Option<Self> {
+        match data_type {
+            DataType::Boolean => Some(Self::Bool),
+            DataType::Utf8
+            | DataType::LargeUtf8
+            | DataType::Utf8View
+            | DataType::Binary
+            | DataType::LargeBinary
+            | DataType::BinaryView
+            | DataType::FixedSizeBinary(_) => Some(Self::Text),
+            DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => Some(Self::Time),
+            DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
+                Some(Self::Array)
+            }
+            DataType::Map(..) => Some(Self::Map),
+            DataType::Struct(_) => Some(Self::Tuple),
+            DataType::Dictionary(_, values) => Self::of_arrow(values),
+            other if other.is_numeric() => Some(Self::Number),
+            _ => None,
+        }
+    }
 }
 
 /// The statement that creates a table for `schema`; `table` is already quoted.
@@ -194,10 +257,7 @@ pub fn create_table(
     // Plain MergeTree tables forget tokens by default; replicated ones have a window of their own.
     if !options.engine.starts_with("Replicated") && !options.engine.starts_with("Shared") {
         let window = options.deduplication_window;
-        let _ = write!(
-            sql,
-            "\nSETTINGS non_replicated_deduplication_window = {window}"
-        );
+        let _ = write!(sql, "\nSETTINGS non_replicated_deduplication_window = {window}");
     }
     Ok(sql)
 }
@@ -206,15 +266,9 @@ pub fn create_table(
 ///
 /// Columns are named, because ClickHouse silently drops a column of the body that it does not find.
 pub fn insert_into(table: &str, schema: &Schema) -> String {
-    let columns: Vec<_> = schema
-        .fields()
-        .iter()
-        .map(|field| quote_identifier(field.name()))
-        .collect();
-    format!(
-        "INSERT INTO {table} ({}) FORMAT ArrowStream",
-        columns.join(", ")
-    )
+    let columns: Vec<_> =
+        schema.fields().iter().map(|field| quote_identifier(field.name())).collect();
+    format!("INSERT INTO {table} ({}) FORMAT ArrowStream", columns.join(", "))
 }
 
 /// An identifier in backquotes.
@@ -256,11 +310,7 @@ mod tests {
     fn check(data_type: DataType, nullable: bool, expected: Result<&str, &str>) {
         let field = Field::new("c", data_type, nullable);
         let found = column_type(&field).map_err(|error| error.to_string());
-        assert_eq!(
-            found,
-            expected.map(str::to_owned).map_err(str::to_owned),
-            "{field:?}"
-        );
+        assert_eq!(found, expected.map(str::to_owned).map_err(str::to_owned), "{field:?}");
     }
 
     #[test]
@@ -276,16 +326,8 @@ mod tests {
             false,
             Ok("DateTime64(9, 'Asia/Tokyo')"),
         );
-        check(
-            DataType::Decimal128(38, 3),
-            true,
-            Ok("Nullable(Decimal(38, 3))"),
-        );
-        check(
-            dictionary(DataType::Utf8),
-            true,
-            Ok("LowCardinality(Nullable(String))"),
-        );
+        check(DataType::Decimal128(38, 3), true, Ok("Nullable(Decimal(38, 3))"));
+        check(dictionary(DataType::Utf8), true, Ok("LowCardinality(Nullable(String))"));
         check(dictionary(DataType::Int64), true, Ok("Nullable(Int64)"));
         check(list(DataType::Int8), true, Ok("Array(Nullable(Int8))"));
         let fields = vec![
@@ -302,22 +344,29 @@ mod tests {
     #[test]
     fn types_without_a_place_are_named_with_their_path() {
         let time = DataType::Time32(TimeUnit::Second);
-        check(
-            time.clone(),
-            true,
-            Err("column c: clickhouse cannot read arrow type time32[s]"),
-        );
+        check(time.clone(), true, Err("column c: clickhouse cannot read arrow type time32[s]"));
         let nested = DataType::Struct(vec![Field::new("t", time, true)].into());
-        check(
-            nested,
-            true,
-            Err("column c.t: clickhouse cannot read arrow type time32[s]"),
-        );
+        check(nested, true, Err("column c.t: clickhouse cannot read arrow type time32[s]"));
         check(
             DataType::Decimal128(5, -2),
             true,
             Err("column c: clickhouse cannot read arrow type decimal128(5, -2)"),
         );
+    }
+
+    #[test]
+    fn columns_take_values_of_their_own_kind() {
+        for set in [MetricSet::Basic, MetricSet::Full] {
+            for field in set.schema().fields() {
+                assert!(accepts(&column_type(field).unwrap(), field.data_type()), "{field:?}");
+            }
+        }
+        assert!(accepts("LowCardinality(Nullable(String))", &DataType::Utf8));
+        assert!(accepts("UInt64", &DataType::Timestamp(TimeUnit::Microsecond, None)));
+        assert!(accepts("Dynamic", &DataType::Utf8));
+        assert!(!accepts("String", &DataType::Float32));
+        assert!(!accepts("Nullable(Float32)", &DataType::Utf8));
+        assert!(!accepts("DateTime64(6)", &DataType::Utf8));
     }
 
     #[test]
@@ -341,10 +390,7 @@ mod tests {
 
     #[test]
     fn names_cannot_break_out_of_their_quotes() {
-        assert_eq!(
-            quote_identifier("a`; DROP TABLE x; --\\"),
-            "`a\\`; DROP TABLE x; --\\\\`"
-        );
+        assert_eq!(quote_identifier("a`; DROP TABLE x; --\\"), "`a\\`; DROP TABLE x; --\\\\`");
         assert_eq!(quote_string("it's\n"), "'it\\'s\\n'");
     }
 }

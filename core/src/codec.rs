@@ -87,14 +87,10 @@ impl FromStr for Codec {
                 .ok()
                 .and_then(ZstdLevel::new)
                 .map(Self::Zstd)
-                .ok_or_else(|| ParseCodecError::LevelOutOfRange {
-                    found: level.to_owned(),
-                }),
+                .ok_or_else(|| ParseCodecError::LevelOutOfRange { found: level.to_owned() }),
             ("none", Some(_)) => Err(ParseCodecError::LevelNotSupported { codec: "none" }),
             ("lz4", Some(_)) => Err(ParseCodecError::LevelNotSupported { codec: "lz4" }),
-            _ => Err(ParseCodecError::UnknownCodec {
-                found: text.to_owned(),
-            }),
+            _ => Err(ParseCodecError::UnknownCodec { found: text.to_owned() }),
         }
     }
 }
@@ -130,11 +126,7 @@ impl Framing {
 
     /// The framing of a payload, told by its first bytes: a file starts with `ARROW1`.
     pub fn of(payload: &[u8]) -> Self {
-        if payload.starts_with(FILE_MAGIC) {
-            Self::File
-        } else {
-            Self::Stream
-        }
+        if payload.starts_with(FILE_MAGIC) { Self::File } else { Self::Stream }
     }
 }
 
@@ -162,9 +154,7 @@ impl FromStr for Framing {
         match text {
             "stream" => Ok(Self::Stream),
             "file" => Ok(Self::File),
-            _ => Err(ParseFramingError {
-                found: text.to_owned(),
-            }),
+            _ => Err(ParseFramingError { found: text.to_owned() }),
         }
     }
 }
@@ -204,15 +194,8 @@ mod tests {
 
     fn check(text: &str, expected: Result<&str, &str>) {
         let parsed = text.parse::<Codec>();
-        let shown = parsed
-            .as_ref()
-            .map(ToString::to_string)
-            .map_err(ToString::to_string);
-        assert_eq!(
-            shown,
-            expected.map(str::to_owned).map_err(str::to_owned),
-            "{text}"
-        );
+        let shown = parsed.as_ref().map(ToString::to_string).map_err(ToString::to_string);
+        assert_eq!(shown, expected.map(str::to_owned).map_err(str::to_owned), "{text}");
     }
 
     #[test]
@@ -228,25 +211,13 @@ mod tests {
     fn wrong_codecs_say_what_is_right() {
         let range = "is out of range; levels are 1 (fastest) to 22 (smallest)";
         for level in ["0", "23", "-1", "256", "", "x", "3 "] {
-            check(
-                &format!("zstd:{level}"),
-                Err(&format!("zstd level '{level}' {range}")),
-            );
+            check(&format!("zstd:{level}"), Err(&format!("zstd level '{level}' {range}")));
         }
         check("lz4:3", Err("lz4 takes no level; write just 'lz4'"));
         check("none:", Err("none takes no level; write just 'none'"));
-        check(
-            "gzip",
-            Err("unknown codec 'gzip'; use none, lz4, zstd or zstd:LEVEL"),
-        );
-        check(
-            "",
-            Err("unknown codec ''; use none, lz4, zstd or zstd:LEVEL"),
-        );
-        check(
-            "ZSTD",
-            Err("unknown codec 'ZSTD'; use none, lz4, zstd or zstd:LEVEL"),
-        );
+        check("gzip", Err("unknown codec 'gzip'; use none, lz4, zstd or zstd:LEVEL"));
+        check("", Err("unknown codec ''; use none, lz4, zstd or zstd:LEVEL"));
+        check("ZSTD", Err("unknown codec 'ZSTD'; use none, lz4, zstd or zstd:LEVEL"));
     }
 
     #[test]
@@ -255,9 +226,6 @@ mod tests {
             assert_eq!(framing.to_string().parse(), Ok(framing));
         }
         let error = "feather".parse::<Framing>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "unknown framing 'feather'; use stream or file"
-        );
+        assert_eq!(error.to_string(), "unknown framing 'feather'; use stream or file");
     }
 }

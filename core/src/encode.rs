@@ -163,10 +163,7 @@ impl Encoder {
             if payload.len() <= limit {
                 done.push((part, payload));
             } else if n_rows < 2 {
-                return Err(EncodeError::RowTooLarge {
-                    bytes: payload.len(),
-                    limit,
-                });
+                return Err(EncodeError::RowTooLarge { bytes: payload.len(), limit });
             } else {
                 let half = n_rows / 2;
                 rest.push(part.slice(half, n_rows - half));
@@ -299,12 +296,12 @@ fn contains_dictionary(data_type: &DataType) -> bool {
         | DataType::LargeListView(field)
         | DataType::FixedSizeList(field, _)
         | DataType::Map(field, _) => contains_dictionary(field.data_type()),
-        DataType::Struct(fields) => fields
-            .iter()
-            .any(|field| contains_dictionary(field.data_type())),
-        DataType::Union(fields, _) => fields
-            .iter()
-            .any(|(_, field)| contains_dictionary(field.data_type())),
+        DataType::Struct(fields) => {
+            fields.iter().any(|field| contains_dictionary(field.data_type()))
+        }
+        DataType::Union(fields, _) => {
+            fields.iter().any(|(_, field)| contains_dictionary(field.data_type()))
+        }
         DataType::RunEndEncoded(_, values) => contains_dictionary(values.data_type()),
         _ => false,
     }
@@ -325,10 +322,7 @@ mod tests {
     };
 
     fn options(codec: Codec) -> CodecOptions {
-        CodecOptions {
-            codec,
-            framing: Framing::Stream,
-        }
+        CodecOptions { codec, framing: Framing::Stream }
     }
 
     fn zstd(level: u8) -> CodecOptions {
@@ -355,10 +349,7 @@ mod tests {
             let mut encoder = Encoder::new(batch.schema(), zstd(level)).unwrap();
             let first = encoder.encode(std::slice::from_ref(&batch)).unwrap();
             let again = encoder.encode(std::slice::from_ref(&batch)).unwrap();
-            assert_eq!(
-                first, again,
-                "a reused context changes nothing at level {level}"
-            );
+            assert_eq!(first, again, "a reused context changes nothing at level {level}");
             sizes.push(first.len());
         }
         assert!(sizes[0] > sizes[1] && sizes[1] > sizes[2], "{sizes:?}");
@@ -373,14 +364,8 @@ mod tests {
         let parts = encoder.encode_within(&batch, whole / 5).unwrap();
         assert!(parts.len() >= 5);
         assert!(parts.iter().all(|(_, payload)| payload.len() <= whole / 5));
-        let back: Vec<_> = parts
-            .iter()
-            .flat_map(|(_, payload)| decode(payload).unwrap())
-            .collect();
-        assert_eq!(
-            arrow_select::concat::concat_batches(&batch.schema(), &back).unwrap(),
-            batch
-        );
+        let back: Vec<_> = parts.iter().flat_map(|(_, payload)| decode(payload).unwrap()).collect();
+        assert_eq!(arrow_select::concat::concat_batches(&batch.schema(), &back).unwrap(), batch);
         assert_eq!(encoder.encode_within(&batch, whole).unwrap().len(), 1);
     }
 
@@ -411,10 +396,7 @@ mod tests {
         let column = Arc::new(builder.finish()) as _;
         let batch = RecordBatch::try_from_iter([("d", column)]).unwrap();
         for framing in [Framing::Stream, Framing::File] {
-            let options = CodecOptions {
-                framing,
-                ..CodecOptions::default()
-            };
+            let options = CodecOptions { framing, ..CodecOptions::default() };
             let mut encoder = Encoder::new(batch.schema(), options).unwrap();
             for _ in 0..2 {
                 let payload = encoder.encode(std::slice::from_ref(&batch)).unwrap();

@@ -32,9 +32,7 @@ impl Fingerprint {
     /// Reads the 16 hex digits that [`fmt::Display`] writes.
     pub fn parse(text: &str) -> Option<Self> {
         let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_hex
-            .then(|| u64::from_str_radix(text, 16).ok().map(Self))
-            .flatten()
+        is_hex.then(|| u64::from_str_radix(text, 16).ok().map(Self)).flatten()
     }
 }
 
@@ -133,14 +131,12 @@ fn type_text(text: &mut String, data_type: &DataType) {
         }
         DataType::Struct(fields) => around(text, "struct", |text| columns(text, fields)),
         DataType::Map(entries, sorted) => {
-            around(
-                text,
-                if *sorted { "sorted_map" } else { "map" },
-                |text| match entries.data_type() {
+            around(text, if *sorted { "sorted_map" } else { "map" }, |text| {
+                match entries.data_type() {
                     DataType::Struct(pair) => items(text, pair.iter().map(AsRef::as_ref)),
                     other => type_text(text, other),
-                },
-            );
+                }
+            });
         }
         DataType::Dictionary(key, value) => around(text, "dictionary", |text| {
             type_text(text, key);
@@ -276,17 +272,10 @@ mod tests {
     #[test]
     fn text_form_is_read_back_and_nothing_else_is() {
         let fingerprint = Fingerprint::of(&Schema::empty());
-        assert_eq!(
-            Fingerprint::parse(&fingerprint.to_string()),
-            Some(fingerprint)
-        );
-        for wrong in [
-            "",
-            "+123456789abcdef",
-            "0123456789abcde",
-            "0123456789abcdefg",
-            "é234567890abcde",
-        ] {
+        assert_eq!(Fingerprint::parse(&fingerprint.to_string()), Some(fingerprint));
+        for wrong in
+            ["", "+123456789abcdef", "0123456789abcde", "0123456789abcdefg", "é234567890abcde"]
+        {
             assert_eq!(Fingerprint::parse(wrong), None, "{wrong}");
         }
     }

@@ -69,7 +69,7 @@ impl MessageHeaders {
             schema: Some(fingerprint),
             n_rows: Some(batch.num_rows() as u64),
             time_range: time_column.and_then(|column| TimeRange::of(batch.column(column))),
-            crc32c: Some(crc32c::crc32c(payload)),
+            crc32c: Some(checksum(payload)),
         }
     }
 
@@ -125,6 +125,11 @@ impl MessageHeaders {
     }
 }
 
+/// CRC-32C (Castagnoli) of a payload, as the `volley-crc32c` header has it.
+pub fn checksum(payload: &[u8]) -> u32 {
+    crc32c::crc32c(payload)
+}
+
 /// Exactly eight hex digits; `from_str_radix` alone would take a sign too.
 fn hex32(text: &str) -> Option<u32> {
     let is_hex = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -133,10 +138,7 @@ fn hex32(text: &str) -> Option<u32> {
 
 /// The first timestamp column of a schema: the event time unless the user names another.
 pub fn time_column(schema: &Schema) -> Option<usize> {
-    schema
-        .fields()
-        .iter()
-        .position(|field| matches!(field.data_type(), DataType::Timestamp(..)))
+    schema.fields().iter().position(|field| matches!(field.data_type(), DataType::Timestamp(..)))
 }
 
 impl TimeRange {
@@ -165,17 +167,11 @@ impl TimeRange {
 
     /// The smallest range that holds both.
     pub fn union(self, other: Self) -> Self {
-        Self {
-            min_us: self.min_us.min(other.min_us),
-            max_us: self.max_us.max(other.max_us),
-        }
+        Self { min_us: self.min_us.min(other.min_us), max_us: self.max_us.max(other.max_us) }
     }
 
     fn scaled(min: i64, max: i64, factor: i64) -> Self {
-        Self {
-            min_us: min.saturating_mul(factor),
-            max_us: max.saturating_mul(factor),
-        }
+        Self { min_us: min.saturating_mul(factor), max_us: max.saturating_mul(factor) }
     }
 }
 
@@ -186,21 +182,14 @@ fn min_max<T: arrow_array::ArrowPrimitiveType<Native = i64>>(
         // The common case, in a form that the compiler vectorises.
         let values = array.values();
         values.first()?;
-        let min = values
-            .iter()
-            .fold(i64::MAX, |least, &value| least.min(value));
-        let max = values
-            .iter()
-            .fold(i64::MIN, |greatest, &value| greatest.max(value));
+        let min = values.iter().fold(i64::MAX, |least, &value| least.min(value));
+        let max = values.iter().fold(i64::MIN, |greatest, &value| greatest.max(value));
         return Some((min, max));
     }
-    array
-        .iter()
-        .flatten()
-        .fold(None, |range, value| match range {
-            None => Some((value, value)),
-            Some((min, max)) => Some((value.min(min), value.max(max))),
-        })
+    array.iter().flatten().fold(None, |range, value| match range {
+        None => Some((value, value)),
+        Some((min, max)) => Some((value.min(min), value.max(max))),
+    })
 }
 
 #[cfg(test)]
@@ -222,13 +211,7 @@ mod tests {
             fingerprint,
             time_column(batch.schema_ref()),
         );
-        assert_eq!(
-            headers.time_range,
-            Some(TimeRange {
-                min_us: -3,
-                max_us: 7
-            })
-        );
+        assert_eq!(headers.time_range, Some(TimeRange { min_us: -3, max_us: 7 }));
         let pairs = headers.to_pairs();
         assert_eq!(pairs.len(), 6);
         let back =
@@ -239,7 +222,7 @@ mod tests {
     /// The check value that the CRC catalogue gives for CRC-32C of "123456789".
     #[test]
     fn checksum_is_castagnoli() {
-        assert_eq!(crc32c::crc32c(b"123456789"), 0xe306_9283);
+        assert_eq!(checksum(b"123456789"), 0xe306_9283);
     }
 
     #[test]
@@ -262,10 +245,7 @@ mod tests {
     fn ranges_are_widened_to_whole_microseconds() {
         let range = TimeRange::of(&TimestampNanosecondArray::from(vec![-1500, 1500])).unwrap();
         assert_eq!((range.min_us, range.max_us), (-2, 2));
-        assert_eq!(
-            TimeRange::of(&TimestampMicrosecondArray::from(vec![None::<i64>])),
-            None
-        );
+        assert_eq!(TimeRange::of(&TimestampMicrosecondArray::from(vec![None::<i64>])), None);
         assert_eq!(TimeRange::of(&Int64Array::from(vec![1])), None);
     }
 }

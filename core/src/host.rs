@@ -90,11 +90,7 @@ fn float(name: &str) -> Field {
 fn basic_fields() -> Vec<Field> {
     let mut fields = vec![
         Field::new("device", DataType::Utf8, false),
-        Field::new(
-            "ts",
-            DataType::Timestamp(TimeUnit::Microsecond, None),
-            false,
-        ),
+        Field::new("ts", DataType::Timestamp(TimeUnit::Microsecond, None), false),
     ];
     fields.extend(["cpu_used", "cpu_free", "memory_used", "memory_free"].map(float));
     fields.push(Field::new("run_elapsed_ms", DataType::Int32, false));
@@ -238,10 +234,7 @@ mod tests {
             memory_used: 40.0,
             memory_free: 60.0,
             run_elapsed_ms: i,
-            full: FullMetrics {
-                process_count: 3,
-                ..FullMetrics::default()
-            },
+            full: FullMetrics { process_count: 3, ..FullMetrics::default() },
         }
     }
 

@@ -1,6 +1,8 @@
 //! Whatever comes, whenever it comes: no row is lost, none comes twice, order is kept, no batch is
 //! over its limits, nothing is held past its age.
 
+#![allow(clippy::unwrap_used, reason = "helpers of a test")]
+
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use arrow_array::{Array, BinaryArray, RecordBatch, builder::BinaryBuilder, cast::AsArray};
@@ -57,13 +59,7 @@ struct Run {
 impl Run {
     fn new(limits: BatchLimits) -> Self {
         let batcher = MicroBatcher::new(Bytes::default(), limits);
-        Self {
-            batcher,
-            limits,
-            now: Duration::ZERO,
-            sent: Vec::new(),
-            n_received: 0,
-        }
+        Self { batcher, limits, now: Duration::ZERO, sent: Vec::new(), n_received: 0 }
     }
 
     fn step(&mut self, step: &Step) {
@@ -89,19 +85,12 @@ impl Run {
 
     /// A caller with a deadline of now polls before it takes another row.
     fn poll_due(&mut self) {
-        while self
-            .batcher
-            .deadline()
-            .is_some_and(|deadline| deadline <= self.now)
-        {
+        while self.batcher.deadline().is_some_and(|deadline| deadline <= self.now) {
             let batch = self.batcher.poll(self.now);
             assert!(batch.is_some(), "a deadline that has come gives a batch");
             self.receive(batch);
         }
-        assert!(
-            self.batcher.poll(self.now).is_none(),
-            "no batch before its deadline"
-        );
+        assert!(self.batcher.poll(self.now).is_none(), "no batch before its deadline");
     }
 
     fn receive(&mut self, batch: Option<RecordBatch>) {
@@ -109,10 +98,7 @@ impl Run {
         let rows = batch.column(0).as_binary::<i32>();
         assert!((1..=self.limits.n_rows.get()).contains(&rows.len()));
         let n_bytes = rows.value_data().len();
-        assert!(
-            n_bytes <= self.limits.n_bytes.get() || rows.len() == 1,
-            "{n_bytes} bytes"
-        );
+        assert!(n_bytes <= self.limits.n_bytes.get() || rows.len() == 1, "{n_bytes} bytes");
         for row in rows.iter().flatten() {
             let number = u64::from_le_bytes(row[..8].try_into().unwrap()) as usize;
             assert_eq!(number, self.n_received, "rows come once and in order");

@@ -1,1 +1,130 @@
-fn main() {}
+//! Set-up and automation for the workspace: `cargo xtask --help` lists what it does.
+//!
+//! Everything that takes more than a few lines of shell lives here, so that it works the same on
+//! Linux and macOS and is checked by the compiler. Speaks on stderr only: stdout belongs to the
+//! commands it runs.
+#![allow(
+    clippy::print_stderr,
+    reason = "a command-line tool that talks to whoever runs it"
+)]
+
+mod cache;
+mod libchdb;
+mod python;
+mod run;
+mod steps;
+mod tasks;
+mod tools;
+mod wasm;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Set-up and automation for the Volley workspace.
+#[derive(Debug, Parser)]
+#[command(
+    bin_name = "cargo xtask",
+    help_expected = true,
+    disable_help_subcommand = true,
+    after_help = "Environment:\n  \
+        VOLLEY_CACHE_DIR  where downloads are kept\n  \
+        VOLLEY_LIBCHDB    a libchdb to use in place of a downloaded one\n  \
+        VOLLEY_PYTHON     a Python with the test suite's packages to use in place of a venv\n  \
+        CARGO_TARGET_DIR  where cargo builds, as always"
+)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Run the whole pipeline on embedded servers: fetch what it needs, build it, `volley demo`
+    ///
+    /// What follows `demo` goes to `volley demo` as it is, for instance `cargo xtask demo --format
+    /// json`, which prints one JSON object as the last line of stdout. `cargo xtask demo -- --help`
+    /// lists the options.
+    Demo(PassedOn),
+    /// Set up everything, then run every test and build the browser module
+    ///
+    /// What follows `test` goes to `cargo test`, for instance `cargo xtask test -p volley-core
+    /// codec -- --nocapture`; then only what it names is built and run. With CI=true a test that
+    /// lacks what it needs fails in place of being skipped.
+    Test(PassedOn),
+    /// Check formatting, clippy and the documentation, with warnings as errors
+    Lint,
+    /// Check the licences, duplicates and sources of all dependencies with cargo-deny
+    Deny {
+        /// Also check for known vulnerabilities; downloads RustSec's database
+        #[arg(long)]
+        advisories: bool,
+    },
+    /// Build volley-core and the viewer for the browser
+    ///
+    /// Uses rustup's wasm32-unknown-unknown where it is or can be installed, and a distribution's
+    /// Rust with the standard library's source elsewhere. Needs a clang for zstd's C code.
+    Wasm,
+    /// Run the benchmarks, beside pyarrow
+    ///
+    /// What follows `bench` goes to `cargo bench`.
+    Bench(PassedOn),
+    /// Everything that must pass before a change lands: test, lint, deny
+    Ci,
+    /// Fetch what the other commands need: libchdb and the Python packages; quick when it is there
+    Setup,
+}
+
+#[derive(Debug, clap::Args)]
+struct PassedOn {
+    /// Passed on unchanged
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<OsString>,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Demo(_) => tasks::demo(&passed_on()),
+        Task::Test(_) => tasks::test(&passed_on()),
+        Task::Lint => tasks::lint(),
+        Task::Deny { advisories } => tasks::deny(advisories),
+        Task::Wasm => wasm::build(),
+        Task::Bench(_) => tasks::bench(&passed_on()),
+        Task::Ci => tasks::ci(),
+        Task::Setup => tasks::setup(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// What stands after the command, `--` included: clap would drop the one that separates cargo's
+/// arguments from a test's.
+fn passed_on() -> Vec<OsString> {
+    std::env::args_os().skip(2).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_of_the_task_are_not_taken_for_ours() {
+        let line = ["xtask", "demo", "--format", "json", "--help"];
+        let Task::Demo(passed) = Cli::try_parse_from(line).unwrap().task else {
+            panic!("not the demo")
+        };
+        assert_eq!(passed.args, line[2..]);
+    }
+}

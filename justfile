@@ -1,0 +1,50 @@
+# A thin front door: every recipe is one call of `cargo xtask`, where the work is done.
+
+# List the recipes
+default:
+    @just --list --unsorted
+
+# Run the whole pipeline on embedded servers; ARGS go to `volley demo`
+[group('try')]
+demo *ARGS:
+    cargo xtask demo {{ ARGS }}
+
+# Fetch what the other recipes need; quick when it is there
+[group('try')]
+setup:
+    cargo xtask setup
+
+# Run every test; ARGS go to `cargo test`
+[group('check')]
+test *ARGS:
+    cargo xtask test {{ ARGS }}
+
+# Check formatting, clippy and the documentation
+[group('check')]
+lint:
+    cargo xtask lint
+
+# Check the licences, duplicates and sources of all dependencies
+[group('check')]
+deny *ARGS:
+    cargo xtask deny {{ ARGS }}
+
+# Everything that must pass before a change lands
+[group('check')]
+ci:
+    cargo xtask ci
+
+# Build for the browser
+[group('build')]
+wasm:
+    cargo xtask wasm
+
+# Run the benchmarks; ARGS go to `cargo bench`
+[group('build')]
+bench *ARGS:
+    cargo xtask bench {{ ARGS }}
+
+# Remove everything that cargo built
+[group('build')]
+clean:
+    cargo clean

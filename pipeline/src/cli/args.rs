@@ -1,0 +1,266 @@
+use std::{fs, num::NonZeroUsize, path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use clap::{ArgAction, Args, ValueEnum};
+use tracing_subscriber::EnvFilter;
+use volley_core::{
+    codec::{Codec, CodecOptions, Framing},
+    host::MetricSet,
+};
+
+use super::env_vars;
+use crate::{
+    clickhouse::ClickHouseOptions,
+    human::{parse_bytes, parse_duration},
+    kafka::{KafkaOptions, Property},
+};
+
+/// Flags of every command that reaches Kafka.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Kafka")]
+pub(crate) struct KafkaArgs {
+    /// Addresses of the cluster, with commas between
+    #[arg(long, value_name = "HOST:PORT", env = env_vars::BROKERS, default_value = "127.0.0.1:9092")]
+    brokers: String,
+
+    /// Topic
+    #[arg(long, value_name = "NAME", default_value = "volley", value_parser = parse_topic)]
+    pub(crate) topic: String,
+
+    /// Any librdkafka property; may be given several times
+    #[arg(long = "kafka", value_name = "KEY=VALUE")]
+    properties: Vec<Property>,
+}
+
+/// What Kafka itself allows: letters, digits, `.`, `_`, `-`, at most 249 of them.
+fn parse_topic(text: &str) -> Result<String, String> {
+    let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if (1..=249).contains(&text.len()) && text.chars().all(is_legal) && !matches!(text, "." | "..")
+    {
+        return Ok(text.to_owned());
+    }
+    Err("a topic has 1 to 249 letters, digits, '.', '_' or '-'".to_owned())
+}
+
+impl KafkaArgs {
+    pub(crate) fn options(&self, timeout: Duration) -> KafkaOptions {
+        let (brokers, properties) = (self.brokers.clone(), self.properties.clone());
+        KafkaOptions { brokers, properties, timeout }
+    }
+}
+
+/// Flags of every command that reaches ClickHouse.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "ClickHouse")]
+pub(crate) struct ClickHouseArgs {
+    /// Address of its HTTP interface
+    #[arg(
+        long = "clickhouse",
+        value_name = "URL",
+        env = env_vars::CLICKHOUSE,
+        default_value = "http://127.0.0.1:8123",
+        value_parser = parse_url
+    )]
+    url: String,
+
+    /// User
+    #[arg(long, value_name = "NAME", env = env_vars::CLICKHOUSE_USER)]
+    user: Option<String>,
+
+    /// Password; other users of this machine can see it here, so rather use the environment or a file
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = env_vars::CLICKHOUSE_PASSWORD,
+        hide_env_values = true,
+        conflicts_with = "password_file"
+    )]
+    password: Option<String>,
+
+    /// File that holds the password; a line end after it does not count
+    #[arg(long, value_name = "FILE", env = env_vars::CLICKHOUSE_PASSWORD_FILE)]
+    password_file: Option<PathBuf>,
+}
+
+fn parse_url(text: &str) -> Result<String, String> {
+    let expected = || "expected an address such as http://127.0.0.1:8123".to_owned();
+    let (scheme, rest) = text.split_once("://").ok_or_else(expected)?;
+    let host = rest.split(['/', '?']).next().unwrap_or_default();
+    if !matches!(scheme, "http" | "https") || host.is_empty() {
+        return Err(expected());
+    }
+    if host.contains('@') {
+        return Err("leave the user out of the address; use --user and --password".to_owned());
+    }
+    if text.contains(char::is_whitespace) {
+        return Err(expected());
+    }
+    Ok(text.to_owned())
+}
+
+impl ClickHouseArgs {
+    pub(crate) fn options(self, timeout: Duration) -> anyhow::Result<ClickHouseOptions> {
+        let password = match (self.password, &self.password_file) {
+            (Some(password), _) => Some(password),
+            (None, Some(path)) => Some(read_secret(path)?),
+            (None, None) => None,
+        };
+        Ok(ClickHouseOptions { url: self.url, user: self.user, password, timeout })
+    }
+}
+
+fn read_secret(path: &std::path::Path) -> anyhow::Result<String> {
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("cannot read --password-file {}", path.display()))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// How batches become bytes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Batches")]
+pub(crate) struct CodecArgs {
+    /// Rows in a batch, at most
+    #[arg(long, value_name = "N", default_value = "1000")]
+    pub(crate) rows_per_batch: NonZeroUsize,
+
+    /// Compression of a batch: none, lz4, zstd or zstd:LEVEL (1 to 22)
+    #[arg(long, value_name = "CODEC", default_value = "zstd:1")]
+    codec: Codec,
+
+    /// How a batch is framed: stream, or file, which readers can seek in
+    #[arg(long, value_name = "FRAMING", default_value = "stream")]
+    framing: Framing,
+}
+
+impl CodecArgs {
+    pub(crate) fn options(&self) -> CodecOptions {
+        CodecOptions { codec: self.codec, framing: self.framing }
+    }
+}
+
+/// Which columns host metrics have.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Metrics {
+    /// Device, time, CPU, memory, time since the start: seven columns
+    Basic,
+    /// And load, swap, disks, networks, processes: sixteen columns
+    Full,
+}
+
+impl From<Metrics> for MetricSet {
+    fn from(metrics: Metrics) -> Self {
+        match metrics {
+            Metrics::Basic => Self::Basic,
+            Metrics::Full => Self::Full,
+        }
+    }
+}
+
+/// How long to wait for a first answer.
+#[derive(Debug, Args)]
+pub(crate) struct TimeoutArgs {
+    /// Longest wait for an answer of the broker or of ClickHouse before giving up
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
+}
+
+/// What a command prints of its results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For programs: one object on one line
+    Json,
+}
+
+/// Bounded memory.
+#[derive(Debug, Args)]
+pub(crate) struct MemoryArgs {
+    /// Most bytes of messages held at a time
+    #[arg(long, value_name = "SIZE", default_value = "64MB", value_parser = parse_bytes)]
+    pub(crate) max_inflight_bytes: NonZeroUsize,
+}
+
+/// What is said beside the results.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct LogArgs {
+    /// Say more on standard error; twice for everything
+    #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "quiet")]
+    verbose: u8,
+
+    /// Say nothing on standard error but errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+
+    /// Colours: where the output is a terminal and NO_COLOR is not set, always, or never
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    color: Color,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl LogArgs {
+    /// Sets colours and the log up for the rest of the process. `level` is how much is said without
+    /// flags.
+    pub(crate) fn init(&self, level: &str) {
+        match self.color {
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+        let level = match (self.quiet, self.verbose) {
+            (true, _) => "error",
+            (false, 0) => level,
+            (false, 1) => "info,volley=debug,volley_embedded=debug",
+            (false, _) => "trace",
+        };
+        let filter = std::env::var(env_vars::LOG).unwrap_or_default();
+        let filter = if filter.is_empty() {
+            EnvFilter::new(level)
+        } else {
+            EnvFilter::builder().parse_lossy(filter)
+        };
+        let is_colored =
+            anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(is_colored)
+            .with_target(self.verbose > 1)
+            .compact()
+            .init();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_http_without_secrets() {
+        for right in ["http://127.0.0.1:8123", "https://ch.example/path?x=1", "http://[::1]:8123/"]
+        {
+            assert_eq!(parse_url(right), Ok(right.to_owned()));
+        }
+        for wrong in
+            ["", "localhost:8123", "tcp://h:9000", "http://", "http://u:p@h:8123", "http://a b"]
+        {
+            assert!(parse_url(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn topics_are_what_kafka_takes() {
+        assert!(parse_topic("a.b_c-D9").is_ok());
+        for wrong in ["", ".", "..", "a b", "ä", &"x".repeat(250)] {
+            assert!(parse_topic(wrong).is_err(), "{wrong}");
+        }
+    }
+}

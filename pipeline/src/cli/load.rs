@@ -1,0 +1,175 @@
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+
+use clap::Args;
+
+use super::{
+    args::{ClickHouseArgs, Format, KafkaArgs, MemoryArgs, TimeoutArgs},
+    output::{line, print_result},
+};
+use crate::{
+    clickhouse::{CreateTable, Creation, TableName},
+    human::{Bytes, Count, PerSecond, Seconds, parse_bytes, parse_duration},
+    load::{BlockLimits, LoadOptions, LoadSummary, NoObserver, load},
+    shutdown::Shutdown,
+};
+
+/// Load a topic into a ClickHouse table
+///
+/// Reads messages as a member of a consumer group, gathers them into blocks, inserts each block as
+/// one Arrow stream and then commits its offsets. Ctrl-C finishes what was read. While ClickHouse is
+/// away it waits and tries again; nothing is committed that is not in the table.
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    #[command(flatten)]
+    kafka: KafkaArgs,
+
+    /// Consumer group; members of one group share the partitions
+    #[arg(long, value_name = "NAME", default_value = "volley-load", help_heading = "Kafka")]
+    group: String,
+
+    #[command(flatten)]
+    clickhouse: ClickHouseArgs,
+
+    /// Table to load into
+    #[arg(
+        long,
+        value_name = "DATABASE.TABLE",
+        default_value = "default.volley",
+        help_heading = "Table"
+    )]
+    table: TableName,
+
+    /// Create the table from the schema of the messages if it is not there (the default)
+    #[arg(long, overrides_with = "no_create", help_heading = "Table")]
+    create: bool,
+
+    /// Stop if the table is not there
+    #[arg(long, overrides_with = "create", help_heading = "Table")]
+    no_create: bool,
+
+    /// Created table: sorting key, which tells rows apart [default: device, ts where it has both]
+    #[arg(long, value_name = "SQL", help_heading = "Table")]
+    order_by: Option<String>,
+
+    /// Created table: partition key, such as toYYYYMM(ts)
+    #[arg(long, value_name = "SQL", help_heading = "Table")]
+    partition_by: Option<String>,
+
+    /// Created table: expiry, such as 'toDateTime(ts) + INTERVAL 30 DAY'
+    #[arg(long, value_name = "SQL", help_heading = "Table")]
+    ttl: Option<String>,
+
+    /// Created table: engine [default: ReplacingMergeTree]
+    #[arg(long, value_name = "SQL", help_heading = "Table")]
+    engine: Option<String>,
+
+    /// Rows that make an insert
+    #[arg(long, value_name = "N", default_value = "500000", help_heading = "Blocks")]
+    block_rows: NonZeroUsize,
+
+    /// Bytes of messages that make an insert
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "16MB",
+        value_parser = parse_bytes,
+        help_heading = "Blocks"
+    )]
+    block_bytes: NonZeroUsize,
+
+    /// How long a message waits for others: longer gives fewer, larger inserts, and later rows
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "500ms",
+        value_parser = parse_duration,
+        help_heading = "Blocks"
+    )]
+    block_age: Duration,
+
+    /// Stop when the topic has been read to its end and nothing came for so long
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Limits")]
+    until_idle: Option<Duration>,
+
+    /// Stop when ClickHouse has been away for so long; without it, wait for ever
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Limits")]
+    retry_for: Option<Duration>,
+
+    #[command(flatten, next_help_heading = "Limits")]
+    memory: MemoryArgs,
+
+    #[command(flatten, next_help_heading = "Limits")]
+    timeout: TimeoutArgs,
+
+    /// How to print the summary
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
+    format: Format,
+}
+
+impl LoadArgs {
+    fn options(self) -> anyhow::Result<LoadOptions> {
+        let timeout = self.timeout.timeout;
+        Ok(LoadOptions {
+            kafka: self.kafka.options(timeout),
+            topic: self.kafka.topic,
+            group: self.group,
+            clickhouse: self.clickhouse.options(timeout)?,
+            table: self.table,
+            creation: if self.no_create {
+                Creation::Refuse
+            } else {
+                Creation::Create(CreateTable {
+                    engine: self.engine,
+                    order_by: self.order_by,
+                    partition_by: self.partition_by,
+                    ttl: self.ttl,
+                })
+            },
+            limits: BlockLimits {
+                n_rows: self.block_rows,
+                n_bytes: self.block_bytes,
+                age: self.block_age,
+            },
+            until_idle: self.until_idle,
+            retry_for: self.retry_for,
+            max_inflight_bytes: self.memory.max_inflight_bytes.get(),
+        })
+    }
+}
+
+pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<()> {
+    let format = args.format;
+    let options = args.options()?;
+    let table = options.table.clone();
+    let shutdown = Shutdown::on_signals()?;
+    let summary = load(options, shutdown, Arc::new(NoObserver)).await?;
+    print_result(format, &summary, |out| print(out, &table, &summary))
+}
+
+fn print(
+    out: &mut dyn std::io::Write,
+    table: &TableName,
+    summary: &LoadSummary,
+) -> std::io::Result<()> {
+    line(out, "rows", format!("{} loaded into {table}", Count(summary.rows_loaded)))?;
+    let messages = format!("{}, {} in all", Count(summary.messages), Bytes(summary.payload_bytes));
+    line(out, "messages", messages)?;
+    let per_insert = summary.rows_loaded / summary.inserts.max(1);
+    let inserts = format!(
+        "{} of {} rows on average, {} retried",
+        Count(summary.inserts),
+        Count(per_insert),
+        Count(summary.retries)
+    );
+    line(out, "inserts", inserts)?;
+    let rate = PerSecond(summary.rows_loaded, summary.elapsed);
+    line(out, "time", format!("{}, {rate} rows", Seconds(summary.elapsed)))?;
+    if summary.messages_left > 0 {
+        let left = format!(
+            "{} messages read and not loaded; they stay in the topic",
+            summary.messages_left
+        );
+        line(out, "left", left)?;
+    }
+    Ok(())
+}

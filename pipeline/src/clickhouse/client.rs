@@ -1,0 +1,192 @@
+use std::{fmt, future::Future, time::Duration};
+
+use bytes::Bytes;
+use clickhouse::{Client, Compression, Row, RowOwned, RowRead};
+
+use super::ClickHouseError;
+
+/// The first version whose Arrow reader takes compressed buffers.
+pub const MIN_VERSION: (u32, u32) = (23, 11);
+
+/// How to reach a server.
+#[derive(Clone)]
+pub struct ClickHouseOptions {
+    /// HTTP or HTTPS address, such as `http://127.0.0.1:8123`.
+    pub url: String,
+    /// User; the server's default if `None`.
+    pub user: Option<String>,
+    /// Password; never shown.
+    pub password: Option<String>,
+    /// How long an answer to a query may take. Inserts take as long as they take.
+    pub timeout: Duration,
+}
+
+impl fmt::Debug for ClickHouseOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClickHouseOptions")
+            .field("url", &self.url)
+            .field("user", &self.user)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A server that has answered.
+#[derive(Clone)]
+pub struct ClickHouse {
+    client: Client,
+    url: String,
+    timeout: Duration,
+    version: String,
+}
+
+impl fmt::Debug for ClickHouse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClickHouse")
+            .field("url", &self.url)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ClickHouse {
+    /// Asks the server for its version, which must be [`MIN_VERSION`] or later.
+    ///
+    /// # Errors
+    ///
+    /// [`ClickHouseError`], within the options' timeout.
+    pub async fn connect(options: &ClickHouseOptions) -> Result<Self, ClickHouseError> {
+        let mut client = Client::default()
+            .with_url(&options.url)
+            .with_compression(Compression::None)
+            .with_product_info("volley", env!("CARGO_PKG_VERSION"));
+        if let Some(user) = &options.user {
+            client = client.with_user(user);
+        }
+        if let Some(password) = &options.password {
+            client = client.with_password(password);
+        }
+        let mut server = Self {
+            client,
+            url: options.url.clone(),
+            timeout: options.timeout,
+            version: String::new(),
+        };
+        server.version = server.fetch_one("SELECT version()", &[]).await?;
+        if parse_version(&server.version).is_none_or(|version| version < MIN_VERSION) {
+            return Err(ClickHouseError::TooOld { url: server.url, found: server.version });
+        }
+        tracing::info!(url = server.url, version = server.version, "connected to clickhouse");
+        Ok(server)
+    }
+
+    /// The server's address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The server's version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Runs a statement without a result.
+    ///
+    /// # Errors
+    ///
+    /// [`ClickHouseError`].
+    pub async fn execute(&self, sql: &str) -> Result<(), ClickHouseError> {
+        self.in_time(self.client.query_raw(sql).execute()).await
+    }
+
+    /// The one row of a query; each `?` takes a text of `arguments`.
+    ///
+    /// # Errors
+    ///
+    /// [`ClickHouseError`].
+    pub async fn fetch_one<T>(&self, sql: &str, arguments: &[&str]) -> Result<T, ClickHouseError>
+    where
+        T: RowOwned + RowRead,
+    {
+        let query = arguments.iter().fold(self.client.query(sql), |query, text| query.bind(text));
+        self.in_time(query.fetch_one()).await
+    }
+
+    /// All rows of a query, which should be few; each `?` takes a text of `arguments`.
+    ///
+    /// # Errors
+    ///
+    /// [`ClickHouseError`].
+    pub async fn fetch_all<T>(
+        &self,
+        sql: &str,
+        arguments: &[&str],
+    ) -> Result<Vec<T>, ClickHouseError>
+    where
+        T: Row + RowOwned + RowRead,
+    {
+        let query = arguments.iter().fold(self.client.query(sql), |query, text| query.bind(text));
+        self.in_time(query.fetch_all()).await
+    }
+
+    /// Streams `body` to an `INSERT … FORMAT …` statement, with settings for this one insert.
+    ///
+    /// Ends when the server has stored it all. Dropping the future aborts the insert, which leaves
+    /// either everything or nothing stored.
+    ///
+    /// # Errors
+    ///
+    /// [`ClickHouseError`]; after a time-out or a lost connection it is unknown whether the rows
+    /// were stored, and a repeated insert needs the same deduplication token.
+    pub async fn insert(
+        &self,
+        sql: &str,
+        settings: &[(&str, &str)],
+        body: Vec<Bytes>,
+    ) -> Result<(), ClickHouseError> {
+        let insert = self.client.insert_formatted_with(sql);
+        let mut insert = settings
+            .iter()
+            .fold(insert, |insert, (name, value)| insert.with_setting(*name, *value));
+        let sending = async {
+            for chunk in body {
+                insert.send(chunk).await?;
+            }
+            insert.end().await
+        };
+        sending.await.map_err(|error| ClickHouseError::new(&self.url, self.timeout, error))
+    }
+
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, clickhouse::error::Error>>,
+    ) -> Result<T, ClickHouseError> {
+        match tokio::time::timeout(self.timeout, answer).await {
+            Ok(answer) => {
+                answer.map_err(|error| ClickHouseError::new(&self.url, self.timeout, error))
+            }
+            Err(_) => {
+                Err(ClickHouseError::TimedOut { url: self.url.clone(), timeout: self.timeout })
+            }
+        }
+    }
+}
+
+fn parse_version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.split('.').map(str::parse);
+    Some((parts.next()?.ok()?, parts.next()?.ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert_eq!(parse_version("23.11.1.2711"), Some((23, 11)));
+        assert_eq!(parse_version("26.7-lts"), None);
+        assert!(parse_version("23.8.16.40") < Some(MIN_VERSION));
+        assert!(parse_version("24.3") > Some(MIN_VERSION));
+        assert_eq!(parse_version("?"), None);
+    }
+}

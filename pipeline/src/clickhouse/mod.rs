@@ -1,0 +1,11 @@
+//! ClickHouse over HTTP: one client, its errors sorted by what to do about them, and tables.
+
+mod client;
+mod error;
+mod table;
+
+pub use client::{ClickHouse, ClickHouseOptions, MIN_VERSION};
+pub use error::{ClickHouseError, ErrorKind};
+pub use table::{
+    Column, CreateTable, CreateTableError, Creation, ParseTableError, TableInfo, TableName,
+};

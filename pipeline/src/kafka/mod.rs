@@ -1,0 +1,12 @@
+//! Kafka through librdkafka: how clients are configured, what can go wrong, what a topic is like.
+
+mod client;
+mod error;
+mod sender;
+mod topic;
+
+pub(crate) use client::{ClientLog, create};
+pub use client::{KafkaOptions, ParsePropertyError, Property};
+pub use error::KafkaError;
+pub use sender::{Delivered, DeliveryObserver, Outgoing, Sender, SenderOptions};
+pub(crate) use topic::{create_topic, message_limit, require_topic};

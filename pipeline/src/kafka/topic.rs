@@ -1,0 +1,131 @@
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
+    client::{Client, ClientContext},
+    error::KafkaError as LibError,
+    types::RDKafkaErrorCode,
+};
+use tokio::runtime::Handle;
+
+use super::{ClientLog, KafkaError, KafkaOptions, create};
+
+/// librdkafka's own default for `message.max.bytes`.
+const DEFAULT_MESSAGE_MAX_BYTES: usize = 1_000_000;
+
+/// Number of partitions of `topic`, once a broker has answered.
+///
+/// Blocks up to the options' timeout. A broker that creates topics by itself may do so now.
+pub(crate) fn require_topic<C: ClientContext>(
+    client: &Client<C>,
+    log: &ClientLog,
+    options: &KafkaOptions,
+    topic: &str,
+    hint: &'static str,
+) -> Result<usize, KafkaError> {
+    let missing = || KafkaError::TopicMissing {
+        topic: topic.to_owned(),
+        brokers: options.brokers.clone(),
+        hint,
+    };
+    let metadata = match client.fetch_metadata(Some(topic), options.timeout) {
+        Ok(metadata) => metadata,
+        Err(error) if is_unanswered(&error) => return Err(log.unreachable(options)),
+        Err(error) => return Err(options.client_error("asking for the topic")(error)),
+    };
+    let found = metadata.topics().iter().find(|found| found.name() == topic).ok_or_else(missing)?;
+    match found.error().map(RDKafkaErrorCode::from) {
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+            Err(missing())
+        }
+        Some(code) => {
+            Err(options.client_error("asking for the topic")(LibError::MetadataFetch(code)))
+        }
+        None if found.partitions().is_empty() => Err(missing()),
+        None => Ok(found.partitions().len()),
+    }
+}
+
+/// Creates `topic`; one that is there already stays as it is. Blocks up to the options' timeout.
+pub(crate) fn create_topic(
+    options: &KafkaOptions,
+    topic: &str,
+    n_partitions: i32,
+    runtime: &Handle,
+) -> Result<(), KafkaError> {
+    let admin = admin(options)?;
+    if !answers_admin_requests(&admin, options)? {
+        tracing::info!(topic, "broker makes topics by itself, with its own number of partitions");
+        return Ok(());
+    }
+    let failed = |reason: String| KafkaError::CreateTopic {
+        topic: topic.to_owned(),
+        brokers: options.brokers.clone(),
+        reason,
+    };
+    let new = NewTopic::new(topic, n_partitions, TopicReplication::Fixed(-1));
+    let admin_options = AdminOptions::new()
+        .request_timeout(Some(options.timeout))
+        .operation_timeout(Some(options.timeout));
+    let results = runtime.block_on(admin.create_topics([&new], &admin_options));
+    match results.map_err(|error| failed(error.to_string()))?.into_iter().next() {
+        Some(Ok(_)) => tracing::info!(topic, partitions = n_partitions, "created topic"),
+        Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {
+            tracing::info!(topic, "topic exists; left as it is");
+        }
+        Some(Err((_, code))) => return Err(failed(code.to_string())),
+        None => return Err(failed("the broker gave no result".to_owned())),
+    }
+    Ok(())
+}
+
+/// Largest message that both this client and the topic take, in bytes, with key and headers. Blocks
+/// up to the options' timeout.
+pub(crate) fn message_limit(options: &KafkaOptions, topic: &str, runtime: &Handle) -> usize {
+    let own = options.property("message.max.bytes").and_then(|value| value.parse().ok());
+    let own = own.unwrap_or(DEFAULT_MESSAGE_MAX_BYTES);
+    match topic_limit(options, topic, runtime) {
+        Some(limit) => own.min(limit),
+        None => own,
+    }
+}
+
+/// The topic's `max.message.bytes`; `None` where the broker does not say.
+fn topic_limit(options: &KafkaOptions, topic: &str, runtime: &Handle) -> Option<usize> {
+    let admin = admin(options).ok()?;
+    if !answers_admin_requests(&admin, options).ok()? {
+        return None;
+    }
+    let admin_options = AdminOptions::new().request_timeout(Some(options.timeout));
+    let resource = ResourceSpecifier::Topic(topic);
+    let described = runtime.block_on(admin.describe_configs([&resource], &admin_options)).ok()?;
+    let resource = described.into_iter().next()?.ok()?;
+    resource.get("max.message.bytes")?.value.as_ref()?.parse().ok()
+}
+
+/// librdkafka's in-process broker has no controller, for which an admin request would wait until
+/// its timeout. The broker's cluster id tells that it is one.
+fn answers_admin_requests(
+    admin: &AdminClient<ClientLog>,
+    options: &KafkaOptions,
+) -> Result<bool, KafkaError> {
+    match admin.inner().fetch_cluster_id(options.timeout) {
+        Some(id) => Ok(!id.starts_with("mockCluster")),
+        None => Err(admin.inner().context().unreachable(options)),
+    }
+}
+
+fn admin(options: &KafkaOptions) -> Result<AdminClient<ClientLog>, KafkaError> {
+    create(options, &options.client_config(&[], &[])?, ClientLog::default())
+}
+
+fn is_unanswered(error: &LibError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::RequestTimedOut
+                | RDKafkaErrorCode::Resolve
+        )
+    )
+}

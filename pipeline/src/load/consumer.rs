@@ -1,0 +1,172 @@
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rdkafka::{
+    ClientContext, Offset, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{
+        BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer,
+    },
+    error::{KafkaError as LibError, KafkaResult},
+};
+use tokio::sync::Notify;
+
+use super::LoadOptions;
+use crate::kafka::{ClientLog, KafkaError, create, require_topic};
+
+/// What happened to the assignment, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Assignment {
+    Gained(HashSet<i32>),
+    Lost(HashSet<i32>),
+}
+
+/// A member of the consumer group, subscribed.
+pub(crate) struct Consumer {
+    inner: Arc<StreamConsumer<Context>>,
+    topic: String,
+    brokers: String,
+}
+
+impl Consumer {
+    /// Joins the group, once the topic is known to exist. Blocks up to the options' timeout.
+    pub(crate) fn connect(options: &LoadOptions) -> Result<Self, KafkaError> {
+        // Half of the memory allowance may wait inside librdkafka, the rest is ours.
+        let queue_kbytes = (options.max_inflight_bytes / 2048).max(1024).to_string();
+        let config = options.kafka.client_config(
+            &[
+                ("auto.offset.reset", "earliest"),
+                ("partition.assignment.strategy", "cooperative-sticky"),
+                ("queued.max.messages.kbytes", &queue_kbytes),
+                ("fetch.wait.max.ms", "100"),
+            ],
+            &[
+                ("group.id", &options.group),
+                ("enable.auto.commit", "false"),
+                ("enable.auto.offset.store", "false"),
+                ("enable.partition.eof", "true"),
+                ("allow.auto.create.topics", "false"),
+            ],
+        )?;
+        let log = ClientLog::default();
+        let context =
+            Context { log: log.clone(), changes: Mutex::default(), changed: Notify::new() };
+        let inner: StreamConsumer<Context> = create(&options.kafka, &config, context)?;
+        let hint = "check --topic";
+        require_topic(inner.client(), &log, &options.kafka, &options.topic, hint)?;
+        inner.subscribe(&[&options.topic]).map_err(options.kafka.client_error("subscribing"))?;
+        Ok(Self {
+            inner: Arc::new(inner),
+            topic: options.topic.clone(),
+            brokers: options.kafka.brokers.clone(),
+        })
+    }
+
+    /// The next message or event. Cancel-safe.
+    pub(crate) async fn recv(&self) -> KafkaResult<rdkafka::message::BorrowedMessage<'_>> {
+        self.inner.recv().await
+    }
+
+    /// Ends when the assignment has changed since [`Self::take_changes`]. Cancel-safe.
+    pub(crate) async fn changed(&self) {
+        self.inner.context().changed.notified().await;
+    }
+
+    pub(crate) fn take_changes(&self) -> Vec<Assignment> {
+        let mut changes =
+            self.inner.context().changes.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *changes)
+    }
+
+    /// Stops fetching, while staying in the group.
+    pub(crate) fn pause(&self) -> KafkaResult<()> {
+        self.inner.pause(&self.inner.assignment()?)
+    }
+
+    pub(crate) fn resume(&self) -> KafkaResult<()> {
+        self.inner.resume(&self.inner.assignment()?)
+    }
+
+    /// Says that everything below `next` in a partition is in the table.
+    pub(crate) async fn commit(&self, partition: i32, next: i64) -> Result<(), KafkaError> {
+        let (consumer, topic) = (self.inner.clone(), self.topic.clone());
+        let committed = tokio::task::spawn_blocking(move || {
+            let mut offsets = TopicPartitionList::with_capacity(1);
+            offsets.add_partition_offset(&topic, partition, Offset::Offset(next))?;
+            consumer.commit(&offsets, CommitMode::Sync)
+        });
+        match committed.await {
+            Ok(result) => result.map_err(|source| self.error("committing offsets", source)),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// Whether no message waits behind the given next offsets, according to the broker. A partition
+    /// whose next offset is not known counts as read to its end, once the broker has answered.
+    pub(crate) async fn is_at_end(
+        &self,
+        next_offsets: Vec<(i32, Option<i64>)>,
+    ) -> Result<bool, KafkaError> {
+        let (consumer, topic) = (self.inner.clone(), self.topic.clone());
+        let asked = tokio::task::spawn_blocking(move || {
+            for (partition, next) in next_offsets {
+                let timeout = std::time::Duration::from_secs(5);
+                let (low, high) = consumer.fetch_watermarks(&topic, partition, timeout)?;
+                if next.is_some_and(|next| next.max(low) < high) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        });
+        match asked.await {
+            Ok(result) => result.map_err(|source| self.error("asking for the end", source)),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// Leaves the group, so that others get the partitions at once.
+    pub(crate) async fn close(self) {
+        // Dropping the last reference waits for the broker's answer.
+        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
+    }
+
+    pub(crate) fn error(&self, action: &'static str, source: LibError) -> KafkaError {
+        KafkaError::Client { brokers: self.brokers.clone(), action, source }
+    }
+}
+
+struct Context {
+    log: ClientLog,
+    changes: Mutex<Vec<Assignment>>,
+    changed: Notify,
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.log.log(level, facility, message);
+    }
+
+    fn error(&self, error: LibError, reason: &str) {
+        self.log.error(error, reason);
+    }
+}
+
+impl ConsumerContext for Context {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let partitions = |list: &TopicPartitionList| {
+            list.elements().iter().map(|element| element.partition()).collect::<HashSet<_>>()
+        };
+        let change = match rebalance {
+            Rebalance::Assign(list) => Assignment::Gained(partitions(list)),
+            Rebalance::Revoke(list) => Assignment::Lost(partitions(list)),
+            Rebalance::Error(error) => {
+                tracing::warn!(%error, "rebalance failed; trying again");
+                return;
+            }
+        };
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).push(change);
+        self.changed.notify_one();
+    }
+}

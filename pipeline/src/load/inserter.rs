@@ -1,0 +1,211 @@
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use arrow::datatypes::{Schema, SchemaRef};
+use rand::RngExt as _;
+use tokio::sync::Mutex;
+use volley_core::{
+    clickhouse::{accepts, column_type, insert_into, quote_identifier},
+    fingerprint::{Fingerprint, type_name},
+};
+
+use super::{Block, LoadOptions, body::body, options::InsertProblem};
+use crate::{
+    clickhouse::{ClickHouse, ClickHouseError, Creation, ErrorKind, TableInfo, TableName},
+    human::{Count, Seconds},
+    shutdown::Shutdown,
+};
+
+/// First wait after a passing failure; each further one doubles it, up to [`MAX_BACKOFF`].
+const MIN_BACKOFF: Duration = Duration::from_millis(200);
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
+
+/// How an insert ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inserted {
+    /// Every row is stored.
+    Stored {
+        /// Attempts before the one that succeeded.
+        n_retries: u64,
+    },
+    /// The run was stopped while ClickHouse was away; nothing of the block may be committed.
+    Abandoned,
+}
+
+/// Puts blocks into the table.
+pub(crate) struct Inserter {
+    server: ClickHouse,
+    topic: String,
+    table: TableName,
+    creation: Creation,
+    retry_for: Option<Duration>,
+    shutdown: Shutdown,
+    /// The insert statement of each schema for which the table has been looked at.
+    statements: Mutex<HashMap<Fingerprint, Arc<str>>>,
+}
+
+impl Inserter {
+    pub(crate) fn new(server: ClickHouse, options: &LoadOptions, shutdown: Shutdown) -> Self {
+        Self {
+            server,
+            topic: options.topic.clone(),
+            table: options.table.clone(),
+            creation: options.creation.clone(),
+            retry_for: options.retry_for,
+            shutdown,
+            statements: Mutex::default(),
+        }
+    }
+
+    /// Inserts a block as one statement, again and again while the failure may pass.
+    pub(crate) async fn insert(
+        &self,
+        block: &Block,
+        schema: &SchemaRef,
+    ) -> Result<Inserted, InsertProblem> {
+        if block.n_rows == 0 {
+            return Ok(Inserted::Stored { n_retries: 0 });
+        }
+        let body = {
+            let (schema, payloads) = (schema.clone(), block.payloads.clone());
+            let making = tokio::task::spawn_blocking(move || body(&schema, &payloads));
+            match making.await {
+                Ok(body) => body?,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            }
+        };
+        let token = format!("{}/{}/{}-{}", self.topic, block.partition, block.first, block.last);
+        let settings = [("async_insert", "0"), ("insert_deduplication_token", token.as_str())];
+
+        let began = Instant::now();
+        let mut n_retries = 0;
+        loop {
+            let attempt = async {
+                let statement = self.statement(block.schema, schema).await?;
+                let inserted = self.server.insert(&statement, &settings, body.clone()).await;
+                inserted.map_err(InsertProblem::ClickHouse)
+            };
+            let error = match attempt.await {
+                Ok(()) => return Ok(Inserted::Stored { n_retries }),
+                Err(InsertProblem::ClickHouse(error)) if error.kind() == ErrorKind::Transient => {
+                    error
+                }
+                Err(problem) => return Err(problem),
+            };
+            if self.retry_for.is_some_and(|limit| began.elapsed() >= limit) {
+                return Err(error.into());
+            }
+            if !self.back_off(block, &error, n_retries).await {
+                return Ok(Inserted::Abandoned);
+            }
+            n_retries += 1;
+        }
+    }
+
+    /// False if the run is to end.
+    async fn back_off(&self, block: &Block, error: &ClickHouseError, n_retries: u64) -> bool {
+        let doubled = MIN_BACKOFF.saturating_mul(1 << n_retries.min(10));
+        // Jitter keeps many loaders from coming back at the same moment.
+        let wait = doubled.min(MAX_BACKOFF).mul_f64(rand::rng().random_range(0.5..1.0));
+        tracing::warn!(
+            partition = block.partition,
+            first = block.first,
+            last = block.last,
+            "{error}; {} rows wait, next try in {}",
+            Count(block.n_rows as u64),
+            Seconds(wait)
+        );
+        tokio::select! {
+            () = tokio::time::sleep(wait) => true,
+            () = self.shutdown.requested() => false,
+        }
+    }
+
+    /// The insert statement for a schema; the first time, looks whether the table fits it and
+    /// creates the table if it is missing.
+    async fn statement(
+        &self,
+        fingerprint: Fingerprint,
+        schema: &Schema,
+    ) -> Result<Arc<str>, InsertProblem> {
+        let mut statements = self.statements.lock().await;
+        if let Some(statement) = statements.get(&fingerprint) {
+            return Ok(statement.clone());
+        }
+        match TableInfo::fetch(&self.server, &self.table).await? {
+            Some(table) => {
+                if statements.is_empty() {
+                    self.describe(&table);
+                }
+                check_columns(&self.table, &table, schema)?;
+            }
+            None => self.create(schema).await?,
+        }
+        let statement: Arc<str> = insert_into(&self.table.quoted(), schema).into();
+        statements.insert(fingerprint, statement.clone());
+        Ok(statement)
+    }
+
+    fn describe(&self, table: &TableInfo) {
+        let columns: Vec<_> = table
+            .columns
+            .iter()
+            .map(|column| format!("{} {}", column.name, column.type_name))
+            .collect();
+        let (name, engine) = (&self.table, &table.engine);
+        tracing::info!(table = %name, engine, columns = columns.join(", "), "using the table as it is");
+        if !table.is_replacing() {
+            tracing::warn!(
+                table = %name,
+                engine,
+                "table is not of the ReplacingMergeTree family: rows that are loaded twice after a \
+                 crash stay twice"
+            );
+        }
+    }
+
+    async fn create(&self, schema: &Schema) -> Result<(), InsertProblem> {
+        let Creation::Create(create) = &self.creation else {
+            return Err(InsertProblem::NoTable);
+        };
+        let statement = create.statement(&self.table, schema).map_err(InsertProblem::Create)?;
+        let database = quote_identifier(&self.table.database);
+        self.server.execute(&format!("CREATE DATABASE IF NOT EXISTS {database}")).await?;
+        self.server.execute(&statement).await?;
+        tracing::info!(table = %self.table, "created table: {}", statement.replace('\n', " "));
+        Ok(())
+    }
+}
+
+/// Every column of the messages must be in the table and hold the same kind of value: ClickHouse
+/// drops what it does not find and casts what it can.
+fn check_columns(
+    name: &TableName,
+    table: &TableInfo,
+    schema: &Schema,
+) -> Result<(), InsertProblem> {
+    for field in schema.fields() {
+        let arrow_type = type_name(field.data_type());
+        let column = field.name().clone();
+        match table.columns.iter().find(|found| found.name == column) {
+            None => {
+                let definition = column_type(field).unwrap_or_else(|_| "String".to_owned());
+                return Err(InsertProblem::NoColumn {
+                    definition: format!("{} {definition}", quote_identifier(&column)),
+                    table: name.quoted(),
+                    column,
+                    arrow_type,
+                });
+            }
+            Some(found) if !accepts(&found.type_name, field.data_type()) => {
+                let table_type = found.type_name.clone();
+                return Err(InsertProblem::ColumnType { column, table_type, arrow_type });
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,219 @@
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use volley_core::{decode::DecodeError, fingerprint::Fingerprint};
+
+use super::{BlockLimits, body::BodyError};
+use crate::{
+    clickhouse::{ClickHouseError, ClickHouseOptions, CreateTableError, Creation, TableName},
+    kafka::{KafkaError, KafkaOptions},
+};
+
+/// What to load, how to cut it, where to.
+#[derive(Clone, Debug)]
+pub struct LoadOptions {
+    /// The cluster.
+    pub kafka: KafkaOptions,
+    /// The topic.
+    pub topic: String,
+    /// The consumer group, which owns the committed offsets.
+    pub group: String,
+    /// The server.
+    pub clickhouse: ClickHouseOptions,
+    /// The table.
+    pub table: TableName,
+    /// What to do where it is missing.
+    pub creation: Creation,
+    /// When a block is cut.
+    pub limits: BlockLimits,
+    /// Stops when every partition has been at its end for so long.
+    pub until_idle: Option<Duration>,
+    /// How long a passing failure is retried before it stops the run; for ever if `None`.
+    pub retry_for: Option<Duration>,
+    /// Most payload bytes held; consumption pauses above it.
+    pub max_inflight_bytes: usize,
+}
+
+/// Why loading stopped early. What was inserted before is committed; the rest stays in the topic.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The broker, or the way to it.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// ClickHouse, before any message was at stake.
+    #[error(transparent)]
+    ClickHouse(#[from] ClickHouseError),
+    /// A message is not what its headers or its framing say.
+    #[error("topic '{topic}' partition {partition} offset {offset}: {reason}")]
+    Message {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The offset.
+        offset: i64,
+        /// What is wrong.
+        reason: MessageProblem,
+    },
+    /// A block was not inserted.
+    #[error(
+        "topic '{topic}' partition {partition} offsets {first} to {last} were not inserted into {table}"
+    )]
+    Insert {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// Offset of the first message.
+        first: i64,
+        /// Offset of the last message.
+        last: i64,
+        /// The table.
+        table: TableName,
+        /// Why.
+        source: Box<InsertProblem>,
+    },
+}
+
+/// What is wrong with a message.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MessageProblem {
+    /// No value, as a tombstone has.
+    #[error("the message has no value")]
+    NoValue,
+    /// The value changed since it was written.
+    #[error("checksum {found:08x} is not the {expected:08x} of its volley-crc32c header")]
+    Checksum {
+        /// Of the value.
+        found: u32,
+        /// In the header.
+        expected: u32,
+    },
+    /// The value is not a whole, valid payload.
+    #[error("{}", Chain(.0))]
+    Decode(DecodeError),
+}
+
+/// Why a block was not inserted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InsertProblem {
+    /// ClickHouse refused it, or stayed away for longer than allowed.
+    #[error(transparent)]
+    ClickHouse(#[from] ClickHouseError),
+    /// The payloads do not become one stream.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// The table is missing and may not be created.
+    #[error("the table does not exist; create it, or leave out --no-create")]
+    NoTable,
+    /// The table is missing and the schema does not give one.
+    #[error("the table does not exist and cannot be created")]
+    Create(#[source] CreateTableError),
+    /// The table lacks a column that the messages have.
+    #[error(
+        "the table has no column '{column}', which the messages have as {arrow_type}; \
+         to add it: ALTER TABLE {table} ADD COLUMN {definition}"
+    )]
+    NoColumn {
+        /// The column.
+        column: String,
+        /// Its type in the messages.
+        arrow_type: String,
+        /// The table, quoted.
+        table: String,
+        /// The column, quoted, and its type.
+        definition: String,
+    },
+    /// A column holds another kind of value.
+    #[error(
+        "column '{column}' is {table_type} in the table and {arrow_type} in the messages; \
+         change one of them"
+    )]
+    ColumnType {
+        /// The column.
+        column: String,
+        /// Its type in the table.
+        table_type: String,
+        /// Its type in the messages.
+        arrow_type: String,
+    },
+}
+
+/// An error and its causes in one line: innermost facts are what a located message needs.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// What was loaded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct LoadSummary {
+    /// Rows in the table because of this run.
+    pub rows_loaded: u64,
+    /// Messages they came in.
+    pub messages: u64,
+    /// Bytes of those messages' values.
+    pub payload_bytes: u64,
+    /// Inserts made.
+    pub inserts: u64,
+    /// Inserts that failed and were sent again.
+    pub retries: u64,
+    /// Messages read and left in the topic, because the run was stopped while ClickHouse was away.
+    pub messages_left: u64,
+    /// From the first message to the last commit.
+    #[serde(skip)]
+    pub elapsed: Duration,
+    /// Time in inserts, added up over partitions.
+    #[serde(skip)]
+    pub inserting: Duration,
+}
+
+/// One block that is in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadedBlock {
+    /// The partition.
+    pub partition: i32,
+    /// Offset of the first message.
+    pub first: i64,
+    /// Offset of the last message.
+    pub last: i64,
+    /// Schema of its rows.
+    pub schema: Fingerprint,
+    /// Rows in it.
+    pub n_rows: usize,
+    /// Bytes of its payloads.
+    pub n_bytes: usize,
+    /// When ClickHouse had stored it, which is when queries see it.
+    pub queryable_at: Instant,
+}
+
+/// Hears of the run as it goes; every method does nothing unless overridden.
+pub trait LoadObserver: Send + Sync + 'static {
+    /// The group gave this member its partitions: messages from now on are read at once.
+    fn assigned(&self, n_partitions: usize) {
+        let _ = n_partitions;
+    }
+
+    /// A block was inserted; its offsets are about to be committed.
+    fn loaded(&self, block: &LoadedBlock) {
+        let _ = block;
+    }
+}
+
+/// Hears nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct NoObserver;
+
+impl LoadObserver for NoObserver {}

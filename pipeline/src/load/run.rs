@@ -1,0 +1,387 @@
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use rdkafka::{
+    Message as _,
+    error::KafkaError as LibError,
+    message::{BorrowedMessage, Headers as _},
+};
+use tokio::task::JoinSet;
+use volley_core::{
+    decode::decode,
+    fingerprint::Fingerprint,
+    headers::{MessageHeaders, checksum},
+};
+
+use super::{
+    Block, BlockPlanner, LoadError, LoadObserver, LoadOptions, LoadSummary, LoadedBlock, Message,
+    consumer::{Assignment, Consumer},
+    inserter::{Inserted, Inserter},
+    lanes::Lanes,
+    options::{InsertProblem, MessageProblem},
+};
+use crate::{clickhouse::ClickHouse, shutdown::Shutdown};
+
+/// Runs until `shutdown` is requested or the topic has been idle for as long as the options say;
+/// then inserts and commits what it has read.
+///
+/// Not cancel-safe: dropping the future forgets blocks that were read and not yet inserted. They
+/// are not committed, so the next run reads them again.
+///
+/// # Errors
+///
+/// [`LoadError`]. Blocks that were inserted before it are committed.
+pub async fn load(
+    options: LoadOptions,
+    shutdown: Shutdown,
+    observer: Arc<dyn LoadObserver>,
+) -> Result<LoadSummary, LoadError> {
+    let server = ClickHouse::connect(&options.clickhouse).await?;
+    let connecting = {
+        let options = options.clone();
+        tokio::task::spawn_blocking(move || Consumer::connect(&options))
+    };
+    let consumer = match connecting.await {
+        Ok(consumer) => consumer?,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    };
+    let inserter = Arc::new(Inserter::new(server, &options, shutdown.clone()));
+    let mut loading = Loading::new(options, inserter, observer);
+    let mut result = loading.read(&consumer, &shutdown).await;
+    if result.is_ok() {
+        let open = loading.planner.finish();
+        loading.queue(open);
+    }
+    // What is under way is finished in any case: its rows are stored, so they should be committed.
+    let drained = loading.drain(&consumer, result.is_ok()).await;
+    result = result.and(drained);
+    consumer.close().await;
+    result.map(|()| loading.summary())
+}
+
+/// A block on its way, and how it ended.
+struct Done {
+    block: Block,
+    result: Result<Inserted, InsertProblem>,
+    queryable_at: Instant,
+    took: Duration,
+}
+
+struct Loading {
+    options: LoadOptions,
+    inserter: Arc<Inserter>,
+    observer: Arc<dyn LoadObserver>,
+    start: Instant,
+    planner: BlockPlanner,
+    lanes: Lanes,
+    inserts: JoinSet<Done>,
+    schemas: HashMap<Fingerprint, SchemaRef>,
+    n_inflight_bytes: usize,
+    is_paused: bool,
+    is_assigned: bool,
+    last_activity: Instant,
+    first_message: Option<Instant>,
+    last_commit: Option<Instant>,
+    summary: LoadSummary,
+}
+
+impl Loading {
+    fn new(options: LoadOptions, inserter: Arc<Inserter>, observer: Arc<dyn LoadObserver>) -> Self {
+        Self {
+            planner: BlockPlanner::new(options.limits),
+            options,
+            inserter,
+            observer,
+            start: Instant::now(),
+            lanes: Lanes::default(),
+            inserts: JoinSet::new(),
+            schemas: HashMap::new(),
+            n_inflight_bytes: 0,
+            is_paused: false,
+            is_assigned: false,
+            last_activity: Instant::now(),
+            first_message: None,
+            last_commit: None,
+            summary: LoadSummary::default(),
+        }
+    }
+
+    /// Messages to blocks to inserts, until there is a reason to stop.
+    async fn read(&mut self, consumer: &Consumer, shutdown: &Shutdown) -> Result<(), LoadError> {
+        loop {
+            let wake = self.next_wake();
+            tokio::select! {
+                biased;
+                () = shutdown.requested() => return Ok(()),
+                Some(done) = self.inserts.join_next() => self.finish_insert(consumer, done).await?,
+                () = consumer.changed() => self.reassign(consumer),
+                received = consumer.recv() => self.receive(consumer, received)?,
+                () = tokio::time::sleep_until(wake.into()) => {
+                    if self.is_idle(consumer).await? {
+                        tracing::info!("no new messages; finishing");
+                        return Ok(());
+                    }
+                }
+            }
+            let mut cut = Vec::new();
+            self.planner.poll(self.start.elapsed(), &mut cut);
+            self.queue(cut);
+            self.start_inserts();
+            self.throttle(consumer)?;
+        }
+    }
+
+    /// When there is something to do even if nothing comes.
+    fn next_wake(&self) -> Instant {
+        let block_due = self.planner.deadline().and_then(|at| self.start.checked_add(at));
+        let idle_due =
+            self.options.until_idle.and_then(|idle| self.last_activity.checked_add(idle));
+        let far = Instant::now() + Duration::from_secs(3600);
+        [block_due, idle_due].into_iter().flatten().min().unwrap_or(far)
+    }
+
+    fn receive(
+        &mut self,
+        consumer: &Consumer,
+        received: Result<BorrowedMessage<'_>, LibError>,
+    ) -> Result<(), LoadError> {
+        // A change that came with this message is older than it.
+        self.reassign(consumer);
+        match received {
+            Ok(message) => self.accept(&message),
+            Err(LibError::PartitionEOF(partition)) => {
+                self.lanes.reached_end(partition);
+                Ok(())
+            }
+            Err(error @ LibError::MessageConsumptionFatal(_)) => {
+                Err(consumer.error("reading", error).into())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "reading from kafka failed; trying again");
+                Ok(())
+            }
+        }
+    }
+
+    fn accept(&mut self, received: &BorrowedMessage<'_>) -> Result<(), LoadError> {
+        let (partition, offset) = (received.partition(), received.offset());
+        if !self.lanes.has(partition) {
+            return Ok(());
+        }
+        let problem = |reason| LoadError::Message {
+            topic: self.options.topic.clone(),
+            partition,
+            offset,
+            reason,
+        };
+        let payload = received.payload().ok_or_else(|| problem(MessageProblem::NoValue))?;
+        check_sum(received, payload).map_err(problem)?;
+        let batches = decode(payload).map_err(|e| problem(MessageProblem::Decode(e)))?;
+        let payload = Bytes::copy_from_slice(payload);
+
+        self.last_activity = Instant::now();
+        self.first_message.get_or_insert(self.last_activity);
+        self.lanes.read(partition, offset);
+        self.n_inflight_bytes += payload.len();
+        let schema = batches.first().map(|batch| batch.schema());
+        let fingerprint = match &schema {
+            Some(schema) => Fingerprint::of(schema),
+            None => Fingerprint::of(&arrow::datatypes::Schema::empty()),
+        };
+        self.schemas.extend(schema.map(|schema| (fingerprint, schema)));
+        let n_rows = batches.iter().map(|batch| batch.num_rows()).sum();
+        let message = Message { partition, offset, schema: fingerprint, n_rows, payload };
+        let mut cut = Vec::new();
+        self.planner.push(message, self.start.elapsed(), &mut cut);
+        self.queue(cut);
+        Ok(())
+    }
+
+    fn reassign(&mut self, consumer: &Consumer) {
+        for change in consumer.take_changes() {
+            match change {
+                Assignment::Gained(partitions) => {
+                    tracing::info!(partitions = partitions.len(), "partitions assigned");
+                    self.lanes.gain(&partitions);
+                    self.is_assigned = true;
+                    self.observer.assigned(partitions.len());
+                }
+                Assignment::Lost(partitions) => {
+                    tracing::info!(partitions = partitions.len(), "partitions given up");
+                    self.n_inflight_bytes -= self.planner.forget(&partitions);
+                    self.n_inflight_bytes -= self.lanes.lose(&partitions);
+                }
+            }
+            self.last_activity = Instant::now();
+        }
+    }
+
+    fn queue(&mut self, blocks: Vec<Block>) {
+        for block in blocks {
+            self.lanes.queue(block);
+        }
+    }
+
+    fn start_inserts(&mut self) {
+        for block in self.lanes.start() {
+            let inserter = self.inserter.clone();
+            // Only blocks without rows have no schema, and those are not inserted.
+            let schema = self.schemas.get(&block.schema).cloned();
+            let schema = schema.unwrap_or_else(|| Arc::new(arrow::datatypes::Schema::empty()));
+            self.inserts.spawn(async move {
+                let began = Instant::now();
+                let result = inserter.insert(&block, &schema).await;
+                let queryable_at = Instant::now();
+                Done { block, result, queryable_at, took: queryable_at - began }
+            });
+        }
+    }
+
+    async fn finish_insert(
+        &mut self,
+        consumer: &Consumer,
+        done: Result<Done, tokio::task::JoinError>,
+    ) -> Result<(), LoadError> {
+        let Done { block, result, queryable_at, took } = match done {
+            Ok(done) => done,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        self.lanes.inserted(block.partition);
+        self.n_inflight_bytes -= block.n_bytes;
+        self.last_activity = Instant::now();
+        let n_retries = match result {
+            Ok(Inserted::Stored { n_retries }) => n_retries,
+            Ok(Inserted::Abandoned) => {
+                self.summary.messages_left += block.payloads.len() as u64;
+                return Ok(());
+            }
+            Err(problem) => return Err(self.insert_error(&block, problem)),
+        };
+        self.summary.retries += n_retries;
+        self.summary.rows_loaded += block.n_rows as u64;
+        self.summary.messages += block.payloads.len() as u64;
+        self.summary.payload_bytes += block.n_bytes as u64;
+        self.summary.inserts += u64::from(block.n_rows > 0);
+        self.summary.inserting += took;
+        let loaded = LoadedBlock {
+            partition: block.partition,
+            first: block.first,
+            last: block.last,
+            schema: block.schema,
+            n_rows: block.n_rows,
+            n_bytes: block.n_bytes,
+            queryable_at,
+        };
+        self.observer.loaded(&loaded);
+        if let Err(error) = consumer.commit(block.partition, block.last + 1).await {
+            // The rows are stored. Whoever reads the messages again sends the same token if it cuts
+            // the same block.
+            tracing::warn!(%error, partition = block.partition, last = block.last, "commit failed");
+        }
+        self.last_commit = Some(Instant::now());
+        tracing::debug!(
+            partition = block.partition,
+            first = block.first,
+            last = block.last,
+            rows = block.n_rows,
+            bytes = block.n_bytes,
+            ms = took.as_millis() as u64,
+            "inserted"
+        );
+        Ok(())
+    }
+
+    fn insert_error(&self, block: &Block, problem: InsertProblem) -> LoadError {
+        LoadError::Insert {
+            topic: self.options.topic.clone(),
+            partition: block.partition,
+            first: block.first,
+            last: block.last,
+            table: self.options.table.clone(),
+            source: Box::new(problem),
+        }
+    }
+
+    /// Stops and starts fetching, so that no more than the allowed bytes are held.
+    fn throttle(&mut self, consumer: &Consumer) -> Result<(), LoadError> {
+        let limit = self.options.max_inflight_bytes;
+        let paused = if self.is_paused {
+            self.n_inflight_bytes > limit / 2
+        } else {
+            self.n_inflight_bytes > limit
+        };
+        if paused == self.is_paused {
+            return Ok(());
+        }
+        let changed = if paused { consumer.pause() } else { consumer.resume() };
+        changed.map_err(|error| consumer.error("pausing", error))?;
+        tracing::debug!(paused, bytes = self.n_inflight_bytes, "bytes in flight");
+        self.is_paused = paused;
+        // A block that no further message can fill is due now.
+        if paused {
+            let open = self.planner.finish();
+            self.queue(open);
+            self.start_inserts();
+        }
+        Ok(())
+    }
+
+    async fn is_idle(&mut self, consumer: &Consumer) -> Result<bool, LoadError> {
+        let Some(until_idle) = self.options.until_idle else {
+            return Ok(false);
+        };
+        if self.last_activity.elapsed() < until_idle {
+            return Ok(false);
+        }
+        let seems_idle = self.is_assigned && self.lanes.are_idle() && self.planner.is_empty();
+        // A broker that is away looks like one without messages, so it is asked.
+        if seems_idle && consumer.is_at_end(self.lanes.next_offsets()).await? {
+            return Ok(true);
+        }
+        // Look again after a moment, not at once.
+        self.last_activity =
+            Instant::now() - until_idle + until_idle.min(Duration::from_millis(100));
+        Ok(false)
+    }
+
+    /// Waits for the inserts under way and, if `with_waiting`, for those queued behind them.
+    async fn drain(&mut self, consumer: &Consumer, with_waiting: bool) -> Result<(), LoadError> {
+        let mut result = Ok(());
+        loop {
+            if with_waiting && result.is_ok() {
+                self.start_inserts();
+            }
+            let Some(done) = self.inserts.join_next().await else {
+                return result;
+            };
+            let finished = self.finish_insert(consumer, done).await;
+            result = result.and(finished);
+        }
+    }
+
+    fn summary(self) -> LoadSummary {
+        let elapsed = match (self.first_message, self.last_commit) {
+            (Some(first), Some(last)) => last - first,
+            _ => Duration::ZERO,
+        };
+        LoadSummary { elapsed, ..self.summary }
+    }
+}
+
+/// Compares the value with the checksum in its headers, if they have one.
+fn check_sum(message: &BorrowedMessage<'_>, payload: &[u8]) -> Result<(), MessageProblem> {
+    let Some(headers) = message.headers() else {
+        return Ok(());
+    };
+    let pairs = headers.iter().map(|header| (header.key, header.value.unwrap_or_default()));
+    let Some(expected) = MessageHeaders::parse(pairs).crc32c else {
+        return Ok(());
+    };
+    let found = checksum(payload);
+    if found == expected { Ok(()) } else { Err(MessageProblem::Checksum { found, expected }) }
+}

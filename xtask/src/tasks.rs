@@ -1,0 +1,223 @@
+//! What each command does.
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+
+use crate::cache::{CacheLock, cache_dir};
+use crate::run::{self, Run, workspace_root};
+use crate::steps::Steps;
+use crate::tools::Tool;
+use crate::{libchdb, python, tools, wasm};
+
+const CARGO_DENY: &str = "0.20.2";
+
+/// Ends in `volley demo`, whose exit code becomes ours; returns only when it does not get there.
+pub(crate) fn demo(args: &[OsString]) -> Result<()> {
+    // `cargo xtask demo -- --help`: the separator was for us.
+    let args = args.strip_prefix(&["--".into()]).unwrap_or(args);
+    let features = features(libchdb::tools()?)?;
+    let library = libchdb::ensure()?;
+    // In the folder we were started in, where relative paths among the arguments mean something.
+    let demo = Run::cargo()
+        .args(["run", "--release", "--package", "volley", "--bin", "volley"])
+        .args(features)
+        .args(["--", "demo"])
+        .args(args)
+        .env("VOLLEY_LIBCHDB", library);
+    Err(demo.replace_us())
+}
+
+pub(crate) fn setup() -> Result<()> {
+    let mut steps = Steps::start();
+    steps.step("tools", || features(all_tools()?))?;
+    steps.step("libchdb", libchdb::ensure)?;
+    steps.step("python", python::ensure)?;
+    steps.summary();
+    Ok(())
+}
+
+pub(crate) fn test(args: &[OsString]) -> Result<()> {
+    let mut steps = Steps::start();
+    test_steps(&mut steps, args)?;
+    steps.summary();
+    Ok(())
+}
+
+fn test_steps(steps: &mut Steps, args: &[OsString]) -> Result<()> {
+    let features = steps.step("tools", || features(all_tools()?))?;
+    let library = steps.step("libchdb", libchdb::ensure)?;
+    let python = steps.step("python", python::ensure)?;
+    let mut tests = Run::cargo().args(["test"]);
+    if !names_packages(args) {
+        tests = tests.args(["--workspace"]).args(features);
+    }
+    tests = tests
+        .args(args)
+        .env("VOLLEY_LIBCHDB", library)
+        .env("VOLLEY_PYTHON", python);
+    if run::variable("CI").is_some_and(|ci| ci == "true") {
+        tests = tests.env("VOLLEY_NO_SKIP", "1");
+    }
+    steps.step("cargo test", || tests.dir(&workspace_root()).go())?;
+    if args.is_empty() {
+        steps.step("wasm", wasm::build)?;
+    }
+    Ok(())
+}
+
+/// Whether cargo's arguments choose packages themselves.
+fn names_packages(args: &[OsString]) -> bool {
+    let cargos = args
+        .iter()
+        .map_while(|arg| arg.to_str())
+        .take_while(|arg| *arg != "--");
+    let mut flags = cargos.filter(|arg| arg.starts_with('-'));
+    flags.any(|flag| {
+        let is_short = flag.starts_with("-p");
+        is_short
+            || ["--package", "--manifest-path"]
+                .iter()
+                .any(|long| flag.starts_with(long))
+    })
+}
+
+pub(crate) fn lint() -> Result<()> {
+    let mut steps = Steps::start();
+    lint_steps(&mut steps)?;
+    steps.summary();
+    Ok(())
+}
+
+fn lint_steps(steps: &mut Steps) -> Result<()> {
+    let features = steps.step("tools", || features([]))?;
+    let root = workspace_root();
+    let cargo = |args: &[&str]| Run::cargo().args(args).dir(&root);
+    steps.step("fmt", || cargo(&["fmt", "--all", "--check"]).go_on_stderr())?;
+    steps.step("clippy", || {
+        cargo(&["clippy", "--workspace", "--all-targets"])
+            .args(features)
+            .args(["--", "-D", "warnings"])
+            .go_on_stderr()
+    })?;
+    steps.step("doc", || {
+        cargo(&[
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--document-private-items",
+        ])
+        .args(features)
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .go_on_stderr()
+    })
+}
+
+pub(crate) fn deny(advisories: bool) -> Result<()> {
+    let mut steps = Steps::start();
+    deny_steps(&mut steps, advisories)?;
+    steps.summary();
+    Ok(())
+}
+
+fn deny_steps(steps: &mut Steps, advisories: bool) -> Result<()> {
+    let cache = cache_dir()?;
+    let tools = cache.join("tools");
+    let program = tools.join("bin/cargo-deny");
+    let version = || {
+        Run::new(&program)
+            .args(["--version"])
+            .output()
+            .unwrap_or_default()
+    };
+    let is_there = || version().trim_end() == format!("cargo-deny {CARGO_DENY}");
+    steps.step("cargo-deny", || {
+        let _lock = CacheLock::take(&cache)?;
+        if is_there() {
+            return Ok(());
+        }
+        Run::cargo()
+            .args([
+                "install",
+                "--locked",
+                &format!("cargo-deny@{CARGO_DENY}"),
+                "--root",
+            ])
+            .args([&tools])
+            // Its build is used once: in cargo's own temporary folder it leaves nothing behind.
+            .without_env("CARGO_TARGET_DIR")
+            .go_on_stderr()
+    })?;
+    steps.step("dependencies", || {
+        let mut check = Run::new(&program).args(["--locked", "check"]);
+        if advisories {
+            check = check.args(["advisories"]);
+        }
+        check
+            .args(["licenses", "bans", "sources"])
+            .dir(&workspace_root())
+            .go_on_stderr()
+    })
+}
+
+pub(crate) fn bench(args: &[OsString]) -> Result<()> {
+    tools::need(tools::C_BUILD.iter().chain(python::tools()?))?;
+    let python = python::ensure()?;
+    Run::cargo()
+        .args(["bench", "--package", "volley-benches"])
+        .args(args)
+        .env("VOLLEY_PYTHON", python)
+        .dir(&workspace_root())
+        .go()
+}
+
+pub(crate) fn ci() -> Result<()> {
+    let mut steps = Steps::start();
+    test_steps(&mut steps, &[])?;
+    lint_steps(&mut steps)?;
+    deny_steps(&mut steps, false)?;
+    steps.summary();
+    Ok(())
+}
+
+/// What the tests and their set-up run, so that one look tells all that is missing.
+fn all_tools() -> Result<impl Iterator<Item = &'static Tool>> {
+    let set_up = libchdb::tools()?.into_iter().chain(python::tools()?);
+    Ok(set_up.chain([&tools::CURL]))
+}
+
+/// Sees to the C compilers and to `also`, and returns the features that the pipeline is built with:
+/// where the system has no OpenSSL to link, librdkafka gets one built from source.
+fn features(also: impl IntoIterator<Item = &'static Tool>) -> Result<&'static [&'static str]> {
+    let has_openssl = run::variable("OPENSSL_DIR").is_some()
+        || Run::new("pkg-config")
+            .args(["--exists", "openssl"])
+            .succeeds();
+    let perl = (!has_openssl).then_some(&tools::PERL);
+    tools::need(tools::C_BUILD.iter().chain(also).chain(perl))?;
+    if has_openssl {
+        return Ok(&[]);
+    }
+    eprintln!("openssl: pkg-config finds none, it is built from source (two minutes more)");
+    Ok(&["--features", "volley/vendored-openssl"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_are_found_before_the_separator_only() {
+        let check = |line: &str, expect| {
+            let args: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+            assert_eq!(names_packages(&args), expect, "{line}");
+        };
+        check("", false);
+        check("codec", false);
+        check("--test delivery", false);
+        check("-p volley-core", true);
+        check("-pvolley-core codec", true);
+        check("--release --package=volley", true);
+        check("codec -- -p", false);
+    }
+}
