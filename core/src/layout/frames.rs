@@ -1,0 +1,397 @@
+//! Finds the messages: prefixes, flatbuffers, body bounds, end markers, schemas.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_ipc::{self as ipc, MessageHeader, MetadataVersion};
+use flatbuffers::VerifierOptions;
+
+use super::diagnostic::{Code, Diagnostic};
+use super::regions::{Framing, MessageKind, MessageLayout, RegionKind, StreamLayout};
+use super::types::read_schema;
+use super::{Framed, SchemaLayout, Walk};
+
+const CONTINUATION: [u8; 4] = [0xff; 4];
+
+/// Verifies no deeper than arrow-ipc does, and no more than what a flatbuffer that shares nothing
+/// but its vtables can refer to: small metadata that refers to one string a million times would
+/// otherwise become a million strings.
+pub(super) fn verifier(metadata: &[u8]) -> VerifierOptions {
+    let max_apparent_size = metadata
+        .len()
+        .saturating_mul(8)
+        .saturating_add(1 << 12)
+        .min(1 << 31);
+    VerifierOptions {
+        max_apparent_size,
+        ..VerifierOptions::default()
+    }
+}
+
+/// What the prefix of a message says.
+enum Prefix {
+    Message {
+        prefix_len: usize,
+        metadata_len: usize,
+    },
+    EndOfStream {
+        prefix_len: usize,
+    },
+}
+
+impl<'p> Walk<'p, '_> {
+    /// Goes from message to message through `range` and returns their flatbuffers, one for each
+    /// message that it added to the layout. Stops where the next message cannot be found.
+    pub(super) fn frames(&mut self, range: Range<usize>) -> Vec<Framed<'p>> {
+        let mut framed = Vec::new();
+        let mut at = range.start;
+        let mut is_open = false;
+        if range.is_empty() {
+            self.report(Code::EmptyPayload, at, "no bytes", "a schema message");
+        }
+        while at < range.end && !self.diagnostics.is_full() {
+            let Some(prefix) = self.prefix(at, range.end) else {
+                break;
+            };
+            let (prefix_len, metadata_len) = match prefix {
+                Prefix::Message {
+                    prefix_len,
+                    metadata_len,
+                } => (prefix_len, metadata_len),
+                Prefix::EndOfStream { prefix_len } => {
+                    if !is_open {
+                        let code = if at == range.start {
+                            Code::MissingSchema
+                        } else {
+                            Code::TrailingBytes
+                        };
+                        self.report(
+                            code,
+                            at,
+                            format!("{} bytes", range.end - at),
+                            "a schema message",
+                        );
+                        break;
+                    }
+                    self.region(at, prefix_len, None, RegionKind::EndOfStream);
+                    at += prefix_len;
+                    is_open = false;
+                    self.end_stream(at);
+                    if self.layout.framing == Framing::File {
+                        self.padding_before_footer(at, range.end);
+                        return framed;
+                    }
+                    continue;
+                }
+            };
+            let Some((message, layout)) = self.frame(at, prefix_len, metadata_len, range.end)
+            else {
+                break;
+            };
+            let end = layout.range().end;
+            let index = self.layout.messages.len();
+            if layout.kind == MessageKind::Schema {
+                if self.layout.framing == Framing::File && !self.layout.streams.is_empty() {
+                    self.report_in(
+                        index,
+                        Code::MessageKind,
+                        at,
+                        "a second schema",
+                        "one schema in a file",
+                    );
+                }
+                self.begin_stream(index, message, &layout, at..end);
+                is_open = true;
+            } else if !is_open {
+                if self.layout.streams.is_empty() && self.options.schema.is_some() {
+                    self.layout.framing = Framing::Messages;
+                    let schema = self.options.schema.clone();
+                    self.layout.streams.push(StreamLayout {
+                        range: at..end,
+                        schema,
+                        has_end: false,
+                    });
+                } else if !self.layout.streams.is_empty() {
+                    self.report(
+                        Code::TrailingBytes,
+                        at,
+                        "a message",
+                        "a schema message or nothing",
+                    );
+                    break;
+                } else {
+                    self.report_in(
+                        index,
+                        Code::MissingSchema,
+                        at,
+                        header_name(message),
+                        "a schema message",
+                    );
+                    self.layout.streams.push(StreamLayout {
+                        range: at..end,
+                        schema: None,
+                        has_end: false,
+                    });
+                }
+                is_open = true;
+            }
+            if let Some(stream) = self.layout.streams.last_mut() {
+                stream.range.end = end;
+            }
+            let stream = self.layout.streams.len().saturating_sub(1);
+            self.layout
+                .messages
+                .push(MessageLayout { stream, ..layout });
+            framed.push(message);
+            at = end;
+        }
+        if is_open && at >= range.end && self.layout.framing == Framing::Stream {
+            let expected = "an end marker, FFFFFFFF 00000000";
+            self.report(
+                Code::MissingEndOfStream,
+                range.end,
+                "the end of the payload",
+                expected,
+            );
+        }
+        framed
+    }
+
+    fn end_stream(&mut self, end: usize) {
+        if let Some(stream) = self.layout.streams.last_mut() {
+            stream.has_end = true;
+            stream.range.end = end;
+        }
+    }
+
+    fn word(&self, at: usize) -> Option<[u8; 4]> {
+        self.payload.get(at..)?.first_chunk().copied()
+    }
+
+    /// Reads the 4 or 8 bytes before a flatbuffer.
+    fn prefix(&mut self, at: usize, end: usize) -> Option<Prefix> {
+        let truncated = |walk: &mut Self, needed: usize| {
+            let found = format!("{} bytes", end - at);
+            let after_end = walk
+                .layout
+                .streams
+                .last()
+                .is_some_and(|stream| stream.has_end);
+            if after_end {
+                walk.report(Code::TrailingBytes, at, found, "nothing");
+            } else {
+                walk.report(
+                    Code::TruncatedPrefix,
+                    at,
+                    found,
+                    format!("a prefix of {needed} bytes"),
+                );
+            }
+        };
+        let Some(first) = self.word(at).filter(|_| end - at >= 4) else {
+            truncated(self, 4);
+            return None;
+        };
+        let (prefix_len, length) = if first == CONTINUATION {
+            let Some(second) = self.word(at + 4).filter(|_| end - at >= 8) else {
+                truncated(self, 8);
+                return None;
+            };
+            (8, i32::from_le_bytes(second))
+        } else {
+            (4, i32::from_le_bytes(first))
+        };
+        if length == 0 {
+            return Some(Prefix::EndOfStream { prefix_len });
+        }
+        let room = end - at - prefix_len;
+        match usize::try_from(length) {
+            Ok(metadata_len) if metadata_len <= room => Some(Prefix::Message {
+                prefix_len,
+                metadata_len,
+            }),
+            _ => {
+                let expected = format!("1 to {room} bytes, as are left");
+                let message = self.layout.messages.len();
+                let at = at + prefix_len - 4;
+                self.report_in(
+                    message,
+                    Code::MetadataLength,
+                    at,
+                    format!("{length} bytes"),
+                    expected,
+                );
+                None
+            }
+        }
+    }
+
+    /// Verifies a flatbuffer and finds the bounds of its body.
+    fn frame(
+        &mut self,
+        at: usize,
+        prefix_len: usize,
+        metadata_len: usize,
+        end: usize,
+    ) -> Option<(Framed<'p>, MessageLayout)> {
+        let index = self.layout.messages.len();
+        let metadata_at = at + prefix_len;
+        let body_at = metadata_at + metadata_len;
+        self.region(at, prefix_len, Some(index), RegionKind::Prefix);
+        self.region(metadata_at, metadata_len, Some(index), RegionKind::Metadata);
+        let payload: &'p [u8] = self.payload;
+        let metadata = payload.get(metadata_at..body_at)?;
+        let message = match ipc::root_as_message_with_opts(&verifier(metadata), metadata) {
+            Ok(message) => message,
+            Err(error) => {
+                let found = error
+                    .to_string()
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned();
+                self.report_in(
+                    index,
+                    Code::MetadataMalformed,
+                    metadata_at,
+                    found,
+                    "a message",
+                );
+                return None;
+            }
+        };
+        let version = match message.version() {
+            MetadataVersion::V4 => 4,
+            MetadataVersion::V5 => 5,
+            other => {
+                let found = format!("version {}", i32::from(other.0) + 1);
+                self.report_in(
+                    index,
+                    Code::MetadataVersion,
+                    metadata_at,
+                    found,
+                    "version 4 or 5",
+                );
+                return None;
+            }
+        };
+        let room = end - body_at;
+        let body_len = match usize::try_from(message.bodyLength()) {
+            Ok(body_len) if body_len <= room => body_len,
+            _ => {
+                let found = format!("{} bytes", message.bodyLength());
+                let expected = format!("0 to {room} bytes, as are left");
+                self.report_in(index, Code::BodyLength, metadata_at, found, expected);
+                return None;
+            }
+        };
+        if !(prefix_len + metadata_len).is_multiple_of(8) || !body_len.is_multiple_of(8) {
+            let found = format!("{prefix_len} + {metadata_len} bytes and a body of {body_len}");
+            self.report_in(
+                index,
+                Code::MessageAlignment,
+                at,
+                found,
+                "multiples of 8 bytes",
+            );
+        }
+        let kind = match message.header_type() {
+            MessageHeader::Schema => MessageKind::Schema,
+            MessageHeader::RecordBatch => MessageKind::RecordBatch,
+            MessageHeader::DictionaryBatch => {
+                let header = message.header_as_dictionary_batch();
+                let (id, is_delta) =
+                    header.map_or((0, false), |header| (header.id(), header.isDelta()));
+                MessageKind::Dictionary { id, is_delta }
+            }
+            _ => MessageKind::Other,
+        };
+        let layout = MessageLayout {
+            kind,
+            stream: 0,
+            offset: at,
+            prefix_len,
+            metadata_len,
+            body_len,
+            version,
+            rows: 0,
+            codec: super::Codec::None,
+            nodes: 0..0,
+            buffers: 0..0,
+        };
+        Some((message, layout))
+    }
+
+    /// Reads a schema message, or recognises it as the one read last.
+    fn begin_stream(
+        &mut self,
+        index: usize,
+        message: Framed<'p>,
+        layout: &MessageLayout,
+        range: Range<usize>,
+    ) {
+        let metadata_at = layout.offset + layout.prefix_len;
+        let payload: &'p [u8] = self.payload;
+        let metadata = payload
+            .get(metadata_at..metadata_at + layout.metadata_len)
+            .unwrap_or_default();
+        let schema = match &self.last_schema {
+            Some((bytes, schema)) if **bytes == *metadata => Some(Arc::clone(schema)),
+            _ => self.schema(index, metadata_at, message.header_as_schema()),
+        };
+        if let Some(schema) = &schema {
+            if schema.is_foreign_endian {
+                let (found, expected) = ("big-endian values", "little-endian values");
+                self.report_in(index, Code::ForeignEndianness, metadata_at, found, expected);
+            }
+            if self
+                .last_schema
+                .as_ref()
+                .is_none_or(|(_, last)| !Arc::ptr_eq(last, schema))
+            {
+                *self.last_schema = Some((metadata.into(), Arc::clone(schema)));
+            }
+        }
+        self.layout.streams.push(StreamLayout {
+            range,
+            schema,
+            has_end: false,
+        });
+    }
+
+    /// Converts a schema, reporting why where it cannot.
+    pub(super) fn schema(
+        &mut self,
+        index: usize,
+        at: usize,
+        schema: Option<ipc::Schema<'p>>,
+    ) -> Option<Arc<SchemaLayout>> {
+        let Some(schema) = schema else {
+            self.report_in(index, Code::MissingPart, at, "no schema", "a schema");
+            return None;
+        };
+        match read_schema(schema, self.options.max_columns) {
+            Ok(schema) => Some(Arc::new(schema)),
+            Err(fault) => {
+                self.diagnostics.push(Diagnostic {
+                    code: fault.code,
+                    message: Some(index),
+                    column: fault.column,
+                    buffer: None,
+                    offset: at,
+                    found: fault.found,
+                    expected: fault.expected,
+                });
+                None
+            }
+        }
+    }
+}
+
+fn header_name(message: Framed<'_>) -> String {
+    message
+        .header_type()
+        .variant_name()
+        .unwrap_or("an unknown header")
+        .to_owned()
+}
