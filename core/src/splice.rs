@@ -1,7 +1,7 @@
 //! Makes one Arrow stream of many payloads without decompressing or decoding a row.
 //!
 //! The result is a list of byte slices: the schema message of the first payload, the dictionary
-//! and record-batch messages of every payload as they are, and one end marker. Written one after
+//! and record-batch messages of every payload as they lie there, and one end marker. Written one after
 //! another they are a stream that any Arrow reader takes, with the rows in the order of the
 //! payloads.
 //!
@@ -32,28 +32,37 @@ const OLD_END_OF_STREAM: &[u8] = &[0, 0, 0, 0];
 /// One stream, as slices of the payloads it was made of.
 #[derive(Clone, Debug)]
 pub struct Spliced<'p> {
-    /// What to write, in order.
-    pub slices: Vec<&'p [u8]>,
     /// Rows of all payloads.
     pub rows: u64,
     /// Record-batch messages of all payloads.
     pub record_batches: usize,
+    /// The schema message, the only thing that is copied.
+    schema: Vec<u8>,
+    messages: Vec<&'p [u8]>,
+    end: &'static [u8],
 }
 
 impl Spliced<'_> {
-    /// Bytes of the stream.
-    pub fn len(&self) -> usize {
-        self.slices.iter().map(|slice| slice.len()).sum()
+    /// What to write, in order.
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        let messages = self.messages.iter().copied();
+        std::iter::once(&self.schema[..])
+            .chain(messages)
+            .chain(std::iter::once(self.end))
     }
 
-    /// Never: a stream has a schema at least.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    /// Bytes of the stream, which is never empty: it has a schema at least.
+    #[allow(clippy::len_without_is_empty, reason = "it never is")]
+    pub fn len(&self) -> usize {
+        self.slices().map(<[u8]>::len).sum()
     }
 
     /// The stream in one piece.
     pub fn to_vec(&self) -> Vec<u8> {
-        self.slices.concat()
+        let mut stream = Vec::with_capacity(self.len());
+        self.slices()
+            .for_each(|slice| stream.extend_from_slice(slice));
+        stream
     }
 }
 
@@ -155,7 +164,7 @@ pub fn splice<'p>(payloads: &[&'p [u8]], options: &Options) -> Result<Spliced<'p
 pub struct Splicer<'p> {
     walker: Walker,
     first: Option<First>,
-    slices: Vec<&'p [u8]>,
+    messages: Vec<&'p [u8]>,
     rows: u64,
     record_batches: usize,
     n_payloads: usize,
@@ -165,6 +174,7 @@ pub struct Splicer<'p> {
 #[derive(Debug)]
 struct First {
     schema: Arc<SchemaLayout>,
+    message: Vec<u8>,
     version: u8,
     prefix_len: usize,
 }
@@ -178,7 +188,7 @@ impl<'p> Splicer<'p> {
                 ..options.clone()
             }),
             first: None,
-            slices: Vec::new(),
+            messages: Vec::new(),
             rows: 0,
             record_batches: 0,
             n_payloads: 0,
@@ -202,7 +212,8 @@ impl<'p> Splicer<'p> {
         let first = match &self.first {
             Some(first) => first,
             None => {
-                let first = First::new(&layout).ok_or(SpliceError::NoSchema { payload: number })?;
+                let first = First::new(payload, &layout)
+                    .ok_or(SpliceError::NoSchema { payload: number })?;
                 self.first.insert(first)
             }
         };
@@ -212,13 +223,8 @@ impl<'p> Splicer<'p> {
             }
             return Err(error);
         }
-        if number == 0 {
-            let schema = layout.messages.first().map(MessageLayout::range);
-            self.slices
-                .extend(schema.and_then(|range| payload.get(range)));
-        }
         let runs = message_runs(&layout);
-        self.slices
+        self.messages
             .extend(runs.into_iter().filter_map(|range| payload.get(range)));
         self.rows += layout.rows();
         self.record_batches += layout.record_batches().count();
@@ -231,32 +237,41 @@ impl<'p> Splicer<'p> {
     /// # Errors
     ///
     /// [`SpliceError::NoPayloads`] where none was added.
-    pub fn finish(mut self) -> Result<Spliced<'p>, SpliceError> {
+    pub fn finish(self) -> Result<Spliced<'p>, SpliceError> {
         let first = self.first.ok_or(SpliceError::NoPayloads)?;
-        self.slices.push(if first.prefix_len == 4 {
-            OLD_END_OF_STREAM
-        } else {
-            END_OF_STREAM
-        });
         Ok(Spliced {
-            slices: self.slices,
             rows: self.rows,
             record_batches: self.record_batches,
+            schema: first.message,
+            messages: self.messages,
+            end: if first.prefix_len == 4 {
+                OLD_END_OF_STREAM
+            } else {
+                END_OF_STREAM
+            },
         })
     }
 }
 
 impl First {
-    fn new(layout: &Layout) -> Option<Self> {
+    fn new(payload: &[u8], layout: &Layout) -> Option<Self> {
         let message = layout
             .messages
             .first()
             .filter(|m| m.kind == MessageKind::Schema)?;
         let schema = Arc::clone(layout.schema_of(message)?);
+        let bytes = payload.get(message.range())?;
+        let framed = match message.prefix_len {
+            0 => with_prefix(bytes)?,
+            _ => bytes.to_vec(),
+        };
+        let mut prefix_lens = layout.messages.iter().map(|message| message.prefix_len);
+        let prefix_len = prefix_lens.find(|&len| len > 0).unwrap_or(8);
         Some(Self {
             schema,
+            message: framed,
             version: message.version,
-            prefix_len: message.prefix_len,
+            prefix_len,
         })
     }
 
@@ -292,7 +307,7 @@ impl First {
                     expected,
                 });
             }
-            if message.prefix_len != self.prefix_len {
+            if message.kind != MessageKind::Schema && message.prefix_len != self.prefix_len {
                 let (found, expected) = (message.prefix_len, self.prefix_len);
                 return Err(SpliceError::Prefix {
                     payload,
@@ -311,6 +326,16 @@ impl First {
         }
         Ok(())
     }
+}
+
+/// Frames the schema of a file that has it without a prefix.
+fn with_prefix(metadata: &[u8]) -> Option<Vec<u8>> {
+    let padded_len = metadata.len().next_multiple_of(8);
+    let mut message = vec![0xff; 4];
+    message.extend_from_slice(&i32::try_from(padded_len).ok()?.to_le_bytes());
+    message.extend_from_slice(metadata);
+    message.resize(8 + padded_len, 0);
+    Some(message)
 }
 
 /// The bytes of all messages but schemas; those that lie one after another as one run. A file may

@@ -157,6 +157,7 @@ codes! {
     FooterMissing Error "footer-missing" "the file does not end with a footer"
     FooterMalformed Error "footer-malformed" "the footer is not valid"
     FooterSchema Error "footer-schema" "the schema of the footer differs from the schema message"
+    FooterVersion Warning "footer-version" "the footer has another metadata version than the messages"
     FooterBlock Error "footer-block" "the footer does not list the messages of the file"
     UnsupportedType Error "unsupported-type" "the type cannot be decoded safely on this platform"
     InvalidValues Error "invalid-values" "the values of the column are not valid"

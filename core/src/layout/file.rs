@@ -7,7 +7,7 @@ use flatbuffers::Vector;
 
 use super::Walk;
 use super::diagnostic::Code;
-use super::frames::verifier;
+use super::frames::{first_line, verifier};
 use super::regions::{Framing, MessageKind, RegionKind};
 use super::types::read_schema;
 
@@ -25,11 +25,24 @@ impl<'p> Walk<'p, '_> {
         self.layout.framing = Framing::File;
         self.region(0, MAGIC.len(), None, RegionKind::Magic);
         let payload: &'p [u8] = self.payload;
-        let footer = self.footer_range();
-        let end = footer.as_ref().map_or(payload.len(), |footer| footer.start);
+        let range = self.footer_range();
+        let end = range.as_ref().map_or(payload.len(), |range| range.start);
+        let footer = range.and_then(|range| self.footer(range));
         let start = first_message(payload.get(..end).unwrap_or_default());
         self.region(MAGIC.len(), start - MAGIC.len(), None, RegionKind::Padding);
-        let messages = self.frames(start..end.max(start));
+        let first_block = footer
+            .and_then(first_block)
+            .filter(|at| (start..end).contains(at));
+        let messages = match self.unframed_schema(start..first_block.unwrap_or(end)) {
+            Some((schema, layout)) => {
+                let mut messages = vec![schema];
+                let next = layout.range().end;
+                self.add(schema, layout);
+                self.frames_onto(&mut messages, next..end);
+                messages
+            }
+            None => self.frames(start..end.max(start)),
+        };
 
         // A file is read by its footer, dictionaries first, wherever they lie.
         let kinds: Vec<MessageKind> = self
@@ -47,7 +60,7 @@ impl<'p> Walk<'p, '_> {
             }
         }
         if let Some(footer) = footer {
-            self.footer(footer);
+            self.compare_with_footer(end, footer);
         }
     }
 
@@ -103,24 +116,23 @@ impl<'p> Walk<'p, '_> {
         }
     }
 
-    fn footer(&mut self, range: Range<usize>) {
+    /// Verifies the flatbuffer of the footer.
+    fn footer(&mut self, range: Range<usize>) -> Option<ipc::Footer<'p>> {
         let payload: &'p [u8] = self.payload;
         self.region(range.start, range.len(), None, RegionKind::Footer);
         let bytes = payload.get(range.clone()).unwrap_or_default();
-        let at = range.start;
-        let footer = match ipc::root_as_footer_with_opts(&verifier(bytes), bytes) {
-            Ok(footer) => footer,
+        match ipc::root_as_footer_with_opts(&verifier(bytes), bytes) {
+            Ok(footer) => Some(footer),
             Err(error) => {
-                let found = error
-                    .to_string()
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned();
-                self.report(Code::FooterMalformed, at, found, "a footer");
-                return;
+                let found = first_line(&error);
+                self.report(Code::FooterMalformed, range.start, found, "a footer");
+                None
             }
-        };
+        }
+    }
+
+    /// Compares what the footer at `at` says with the messages.
+    fn compare_with_footer(&mut self, at: usize, footer: ipc::Footer<'p>) {
         self.footer_schema(at, footer);
         if footer
             .custom_metadata()
@@ -135,6 +147,8 @@ impl<'p> Walk<'p, '_> {
                 "both",
             );
         }
+        // pyarrow writes such files when asked for version 4. arrow-ipc reads their stream, and
+        // refuses them as files.
         let is_same_version = |version: u8| match footer.version() {
             MetadataVersion::V4 => version == 4,
             MetadataVersion::V5 => version == 5,
@@ -146,9 +160,9 @@ impl<'p> Walk<'p, '_> {
             .iter()
             .find(|m| !is_same_version(m.version))
         {
-            let expected = format!("version {}, as the messages", message.version);
+            let expected = format!("version {}", message.version);
             let found = format!("version {}", i32::from(footer.version().0) + 1);
-            self.report(Code::MetadataVersion, at, found, expected);
+            self.report(Code::FooterVersion, at, found, expected);
         }
         let is_dictionary = |kind| matches!(kind, MessageKind::Dictionary { .. });
         if footer.recordBatches().is_none() {
@@ -242,6 +256,19 @@ impl<'p> Walk<'p, '_> {
             None => self.report(Code::FooterBlock, at, found, "no further block"),
         }
     }
+}
+
+/// Where the first message begins that the footer lists.
+fn first_block(footer: ipc::Footer<'_>) -> Option<usize> {
+    let lists = [footer.dictionaries(), footer.recordBatches()];
+    let offsets = lists
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|block| block.offset());
+    offsets
+        .min()
+        .and_then(|offset| usize::try_from(offset).ok())
 }
 
 /// Skips the zeros after the magic: to 8 bytes, or on to 64 where the writer aligned to that.

@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_ipc::{self as ipc, MessageHeader, MetadataVersion};
-use flatbuffers::VerifierOptions;
+use flatbuffers::{InvalidFlatbuffer, VerifierOptions};
 
 use super::diagnostic::{Code, Diagnostic};
-use super::regions::{Framing, MessageKind, MessageLayout, RegionKind, StreamLayout};
+use super::regions::{Codec, Framing, MessageKind, MessageLayout, RegionKind, StreamLayout};
 use super::types::read_schema;
 use super::{Framed, SchemaLayout, Walk};
 
@@ -44,108 +44,63 @@ impl<'p> Walk<'p, '_> {
     /// message that it added to the layout. Stops where the next message cannot be found.
     pub(super) fn frames(&mut self, range: Range<usize>) -> Vec<Framed<'p>> {
         let mut framed = Vec::new();
-        let mut at = range.start;
-        let mut is_open = false;
         if range.is_empty() {
-            self.report(Code::EmptyPayload, at, "no bytes", "a schema message");
+            self.report(
+                Code::EmptyPayload,
+                range.start,
+                "no bytes",
+                "a schema message",
+            );
         }
+        self.frames_onto(&mut framed, range);
+        framed
+    }
+
+    /// As [`frames`](Self::frames), after messages that were found already.
+    pub(super) fn frames_onto(&mut self, framed: &mut Vec<Framed<'p>>, range: Range<usize>) {
+        let mut at = range.start;
         while at < range.end && !self.diagnostics.is_full() {
             let Some(prefix) = self.prefix(at, range.end) else {
-                break;
+                return;
             };
-            let (prefix_len, metadata_len) = match prefix {
-                Prefix::Message {
-                    prefix_len,
-                    metadata_len,
-                } => (prefix_len, metadata_len),
+            match prefix {
                 Prefix::EndOfStream { prefix_len } => {
-                    if !is_open {
-                        let code = if at == range.start {
-                            Code::MissingSchema
-                        } else {
-                            Code::TrailingBytes
+                    if !self.is_open() {
+                        let code = match self.layout.streams.is_empty() {
+                            true => Code::MissingSchema,
+                            false => Code::TrailingBytes,
                         };
-                        self.report(
-                            code,
-                            at,
-                            format!("{} bytes", range.end - at),
-                            "a schema message",
-                        );
-                        break;
+                        let found = format!("{} bytes", range.end - at);
+                        self.report(code, at, found, "a schema message");
+                        return;
                     }
                     self.region(at, prefix_len, None, RegionKind::EndOfStream);
                     at += prefix_len;
-                    is_open = false;
-                    self.end_stream(at);
+                    if let Some(stream) = self.layout.streams.last_mut() {
+                        (stream.has_end, stream.range.end) = (true, at);
+                    }
                     if self.layout.framing == Framing::File {
                         self.padding_before_footer(at, range.end);
-                        return framed;
+                        return;
                     }
-                    continue;
                 }
-            };
-            let Some((message, layout)) = self.frame(at, prefix_len, metadata_len, range.end)
-            else {
-                break;
-            };
-            let end = layout.range().end;
-            let index = self.layout.messages.len();
-            if layout.kind == MessageKind::Schema {
-                if self.layout.framing == Framing::File && !self.layout.streams.is_empty() {
-                    self.report_in(
-                        index,
-                        Code::MessageKind,
-                        at,
-                        "a second schema",
-                        "one schema in a file",
-                    );
+                Prefix::Message {
+                    prefix_len,
+                    metadata_len,
+                } => {
+                    let frame = self.frame(at, prefix_len, metadata_len, range.end);
+                    let Some((message, layout)) = frame else {
+                        return;
+                    };
+                    at = layout.range().end;
+                    if !self.add(message, layout) {
+                        return;
+                    }
+                    framed.push(message);
                 }
-                self.begin_stream(index, message, &layout, at..end);
-                is_open = true;
-            } else if !is_open {
-                if self.layout.streams.is_empty() && self.options.schema.is_some() {
-                    self.layout.framing = Framing::Messages;
-                    let schema = self.options.schema.clone();
-                    self.layout.streams.push(StreamLayout {
-                        range: at..end,
-                        schema,
-                        has_end: false,
-                    });
-                } else if !self.layout.streams.is_empty() {
-                    self.report(
-                        Code::TrailingBytes,
-                        at,
-                        "a message",
-                        "a schema message or nothing",
-                    );
-                    break;
-                } else {
-                    self.report_in(
-                        index,
-                        Code::MissingSchema,
-                        at,
-                        header_name(message),
-                        "a schema message",
-                    );
-                    self.layout.streams.push(StreamLayout {
-                        range: at..end,
-                        schema: None,
-                        has_end: false,
-                    });
-                }
-                is_open = true;
             }
-            if let Some(stream) = self.layout.streams.last_mut() {
-                stream.range.end = end;
-            }
-            let stream = self.layout.streams.len().saturating_sub(1);
-            self.layout
-                .messages
-                .push(MessageLayout { stream, ..layout });
-            framed.push(message);
-            at = end;
         }
-        if is_open && at >= range.end && self.layout.framing == Framing::Stream {
+        if self.is_open() && at >= range.end && self.layout.framing == Framing::Stream {
             let expected = "an end marker, FFFFFFFF 00000000";
             self.report(
                 Code::MissingEndOfStream,
@@ -154,14 +109,58 @@ impl<'p> Walk<'p, '_> {
                 expected,
             );
         }
-        framed
     }
 
-    fn end_stream(&mut self, end: usize) {
-        if let Some(stream) = self.layout.streams.last_mut() {
-            stream.has_end = true;
-            stream.range.end = end;
+    /// Whether a stream has begun and not ended.
+    fn is_open(&self) -> bool {
+        self.layout
+            .streams
+            .last()
+            .is_some_and(|stream| !stream.has_end)
+    }
+
+    /// Adds a message to the stream it belongs to. `false` where it belongs to none.
+    pub(super) fn add(&mut self, message: Framed<'p>, layout: MessageLayout) -> bool {
+        let index = self.layout.messages.len();
+        let (range, at) = (layout.range(), layout.offset);
+        let begins = |schema| StreamLayout {
+            range: range.clone(),
+            schema,
+            has_end: false,
+        };
+        if layout.kind == MessageKind::Schema {
+            if self.layout.framing == Framing::File && !self.layout.streams.is_empty() {
+                let expected = "one schema in a file";
+                self.report_in(index, Code::MessageKind, at, "a second schema", expected);
+            }
+            let schema = self.schema_message(index, message, &layout);
+            self.layout.streams.push(begins(schema));
+        } else if self.layout.streams.is_empty() {
+            let schema = self.options.schema.clone();
+            if schema.is_some() {
+                self.layout.framing = Framing::Messages;
+            } else {
+                let found = header_name(message);
+                self.report_in(index, Code::MissingSchema, at, found, "a schema message");
+            }
+            self.layout.streams.push(begins(schema));
+        } else if !self.is_open() {
+            self.report(
+                Code::TrailingBytes,
+                at,
+                "a message",
+                "a schema message or nothing",
+            );
+            return false;
         }
+        let stream = self.layout.streams.len().saturating_sub(1);
+        if let Some(stream) = self.layout.streams.last_mut() {
+            stream.range.end = range.end;
+        }
+        self.layout
+            .messages
+            .push(MessageLayout { stream, ..layout });
+        true
     }
 
     fn word(&self, at: usize) -> Option<[u8; 4]> {
@@ -244,12 +243,7 @@ impl<'p> Walk<'p, '_> {
         let message = match ipc::root_as_message_with_opts(&verifier(metadata), metadata) {
             Ok(message) => message,
             Err(error) => {
-                let found = error
-                    .to_string()
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned();
+                let found = first_line(&error);
                 self.report_in(
                     index,
                     Code::MetadataMalformed,
@@ -265,13 +259,8 @@ impl<'p> Walk<'p, '_> {
             MetadataVersion::V5 => 5,
             other => {
                 let found = format!("version {}", i32::from(other.0) + 1);
-                self.report_in(
-                    index,
-                    Code::MetadataVersion,
-                    metadata_at,
-                    found,
-                    "version 4 or 5",
-                );
+                let expected = "version 4 or 5";
+                self.report_in(index, Code::MetadataVersion, metadata_at, found, expected);
                 return None;
             }
         };
@@ -300,9 +289,11 @@ impl<'p> Walk<'p, '_> {
             MessageHeader::RecordBatch => MessageKind::RecordBatch,
             MessageHeader::DictionaryBatch => {
                 let header = message.header_as_dictionary_batch();
-                let (id, is_delta) =
-                    header.map_or((0, false), |header| (header.id(), header.isDelta()));
-                MessageKind::Dictionary { id, is_delta }
+                let id = header.map_or(0, |header| header.id());
+                MessageKind::Dictionary {
+                    id,
+                    is_delta: header.is_some_and(|h| h.isDelta()),
+                }
             }
             _ => MessageKind::Other,
         };
@@ -315,48 +306,56 @@ impl<'p> Walk<'p, '_> {
             body_len,
             version,
             rows: 0,
-            codec: super::Codec::None,
+            codec: Codec::None,
             nodes: 0..0,
             buffers: 0..0,
         };
         Some((message, layout))
     }
 
+    /// Reads the schema of a file without a prefix, as Polars writes it: nothing but the
+    /// flatbuffer, up to the first message that the footer lists. Nobody but a reader that goes
+    /// from message to message would notice.
+    pub(super) fn unframed_schema(
+        &mut self,
+        range: Range<usize>,
+    ) -> Option<(Framed<'p>, MessageLayout)> {
+        let payload: &'p [u8] = self.payload;
+        let metadata = payload
+            .get(range.clone())
+            .filter(|bytes| !bytes.starts_with(&CONTINUATION))?;
+        let message = ipc::root_as_message_with_opts(&verifier(metadata), metadata).ok()?;
+        if message.header_type() != MessageHeader::Schema || message.bodyLength() != 0 {
+            return None;
+        }
+        self.frame(range.start, 0, range.len(), range.end)
+    }
+
     /// Reads a schema message, or recognises it as the one read last.
-    fn begin_stream(
+    fn schema_message(
         &mut self,
         index: usize,
         message: Framed<'p>,
         layout: &MessageLayout,
-        range: Range<usize>,
-    ) {
+    ) -> Option<Arc<SchemaLayout>> {
         let metadata_at = layout.offset + layout.prefix_len;
         let payload: &'p [u8] = self.payload;
         let metadata = payload
-            .get(metadata_at..metadata_at + layout.metadata_len)
+            .get(metadata_at..layout.body_offset())
             .unwrap_or_default();
         let schema = match &self.last_schema {
-            Some((bytes, schema)) if **bytes == *metadata => Some(Arc::clone(schema)),
-            _ => self.schema(index, metadata_at, message.header_as_schema()),
+            Some((bytes, schema)) if **bytes == *metadata => Arc::clone(schema),
+            _ => {
+                let schema = self.schema(index, metadata_at, message.header_as_schema())?;
+                *self.last_schema = Some((metadata.into(), Arc::clone(&schema)));
+                schema
+            }
         };
-        if let Some(schema) = &schema {
-            if schema.is_foreign_endian {
-                let (found, expected) = ("big-endian values", "little-endian values");
-                self.report_in(index, Code::ForeignEndianness, metadata_at, found, expected);
-            }
-            if self
-                .last_schema
-                .as_ref()
-                .is_none_or(|(_, last)| !Arc::ptr_eq(last, schema))
-            {
-                *self.last_schema = Some((metadata.into(), Arc::clone(schema)));
-            }
+        if schema.is_foreign_endian {
+            let (found, expected) = ("big-endian values", "little-endian values");
+            self.report_in(index, Code::ForeignEndianness, metadata_at, found, expected);
         }
-        self.layout.streams.push(StreamLayout {
-            range,
-            schema,
-            has_end: false,
-        });
+        Some(schema)
     }
 
     /// Converts a schema, reporting why where it cannot.
@@ -386,6 +385,16 @@ impl<'p> Walk<'p, '_> {
             }
         }
     }
+}
+
+/// What the verifier says, without its trace.
+pub(super) fn first_line(error: &InvalidFlatbuffer) -> String {
+    error
+        .to_string()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn header_name(message: Framed<'_>) -> String {

@@ -184,7 +184,8 @@ pub struct MessageLayout {
     pub stream: usize,
     /// Where its prefix begins.
     pub offset: usize,
-    /// Bytes of the prefix: 8, or 4 in payloads written before Arrow 0.15.
+    /// Bytes of the prefix: 8, or 4 in payloads written before Arrow 0.15, or 0 for the schema of
+    /// files by Polars.
     pub prefix_len: usize,
     /// Bytes of the flatbuffer, its padding included.
     pub metadata_len: usize,

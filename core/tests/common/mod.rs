@@ -76,11 +76,14 @@ pub enum Refusal {
 /// Checks a payload, then decodes each of its streams with arrow-ipc.
 pub fn decode(payload: &[u8], options: &Options) -> Result<Vec<RecordBatch>, Refusal> {
     let layout = check(payload, options).map_err(Refusal::Layout)?;
-    decode_unchecked(payload, &layout).map_err(Refusal::Arrow)
+    decode_checked(payload, &layout).map_err(Refusal::Arrow)
 }
 
-pub fn decode_unchecked(payload: &[u8], layout: &Layout) -> Result<Vec<RecordBatch>, ArrowError> {
-    if layout.framing == Framing::File {
+fn decode_checked(payload: &[u8], layout: &Layout) -> Result<Vec<RecordBatch>, ArrowError> {
+    // As a file arrow-ipc refuses one whose footer has another version than its messages, which
+    // pyarrow writes; as the stream that it contains it reads it.
+    let is_file = layout.framing == Framing::File && layout.messages.iter().all(|m| m.version == 5);
+    if is_file {
         return FileReader::try_new(Cursor::new(payload), None)?.collect();
     }
     let mut batches = Vec::new();
