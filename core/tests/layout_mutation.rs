@@ -1,18 +1,28 @@
 //! Damages payloads byte by byte: nothing that passes the walk may make arrow-ipc panic or abort.
 //!
-//! Sampled by default; `VOLLEY_MUTATE=all` takes every byte and every length, and prints the table
-//! of results for each payload.
+//! Every seventh byte and length by default; `VOLLEY_MUTATE=all` takes all of them. The table of
+//! results shows with `--nocapture`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 mod arbitrary;
 mod common;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit, UnionFields, UnionMode};
-use volley_core::layout::{Diagnostic, MessageKind, Options, RegionKind, walk};
+use volley_core::layout::{
+    BufferLayout, Codec, Layout, MessageKind, MessageLayout, Options, RegionKind, walk,
+};
 use volley_core::splice::splice;
 
 use crate::arbitrary::{Values, batch};
@@ -20,14 +30,14 @@ use crate::common::{CODECS, FRAMINGS, Refusal, Writing, decode, encode};
 
 const MASKS: [u8; 3] = [0x01, 0x80, 0xff];
 
-/// What became of the mutants of one payload, or of many.
+/// What became of mutants.
 #[derive(Clone, Copy, Debug, Default)]
 struct Outcomes {
     mutants: usize,
     /// Refused by the walk, with the column named.
     with_column: usize,
-    /// Refused by the walk, with the message named but no column: the damage is in a prefix, a
-    /// flatbuffer that no longer verifies, or a length that belongs to no column.
+    /// Refused by the walk, with the message named but no column: a prefix, or a flatbuffer that
+    /// no longer verifies.
     with_message: usize,
     /// Refused by the walk as a whole: magic, footer, end of the payload.
     without_message: usize,
@@ -61,8 +71,8 @@ impl fmt::Display for Outcomes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} mutants: walk names column {}, message {}, neither {}; arrow error {}, equal {}, \
-             different {}, panics {}",
+            "{:6} mutants: refused naming column {:6}, message {:6}, neither {:6}; arrow error \
+             {:6}, equal {:6}, different {:6}, panics {}",
             self.mutants,
             self.with_column,
             self.with_message,
@@ -73,6 +83,81 @@ impl fmt::Display for Outcomes {
             self.panics
         )
     }
+}
+
+/// The part of a payload that a mutant damages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    /// Prefix and flatbuffer of a schema.
+    Schema,
+    /// Prefix of another message.
+    Prefix,
+    /// The nodes and buffers that its flatbuffer lists.
+    Tables,
+    /// The rest of its flatbuffer.
+    Metadata,
+    /// The length before a compressed buffer, and its frame header.
+    FrameHeader,
+    Body,
+    /// Magic, end marker, footer.
+    Frame,
+    /// Bytes cut off at the end.
+    Truncated,
+}
+
+/// Which part each byte belongs to.
+fn parts(payload: &[u8]) -> Vec<Part> {
+    let (layout, _) = walk(payload, &Options::default());
+    let mut parts = vec![Part::Frame; payload.len()];
+    for region in &layout.regions {
+        let message = region.message.map(|index| &layout.messages[index]);
+        let is_schema = message.is_some_and(|message| message.kind == MessageKind::Schema);
+        let part = match region.kind {
+            _ if is_schema => Part::Schema,
+            RegionKind::Prefix => Part::Prefix,
+            RegionKind::Metadata => Part::Metadata,
+            RegionKind::Buffer(_) | RegionKind::Padding => Part::Body,
+            _ => Part::Frame,
+        };
+        parts[region.offset..region.end()].fill(part);
+        let is_compressed = message.is_some_and(|message| message.codec != Codec::None);
+        if matches!(region.kind, RegionKind::Buffer(_)) && is_compressed {
+            let len = region.len.min(8 + 4);
+            parts[region.offset..region.offset + len].fill(Part::FrameHeader);
+        }
+        if let (RegionKind::Metadata, Some(message)) = (region.kind, message) {
+            let metadata = &payload[region.offset..region.end()];
+            for (needle, len) in tables(&layout, message) {
+                let at = metadata
+                    .windows(needle.len())
+                    .position(|window| window == needle);
+                let at = region.offset + at.unwrap();
+                parts[at..at + len].fill(Part::Tables);
+            }
+        }
+    }
+    parts
+}
+
+/// The vectors of nodes and of buffers, as the flatbuffer holds them.
+fn tables(layout: &Layout, message: &MessageLayout) -> Vec<(Vec<u8>, usize)> {
+    let mut nodes = Vec::new();
+    for node in layout.nodes_of(message) {
+        nodes.extend(node.len.to_le_bytes());
+        nodes.extend(node.null_count.to_le_bytes());
+    }
+    let mut buffers = Vec::new();
+    let empty_at = |buffer: &BufferLayout| buffer.offset - message.body_offset();
+    for buffer in layout.buffers_of(message) {
+        buffers.extend((empty_at(buffer) as u64).to_le_bytes());
+        buffers.extend((buffer.stored as u64).to_le_bytes());
+    }
+    let tables = [nodes, buffers];
+    tables
+        .into_iter()
+        .filter(|t| !t.is_empty())
+        .map(|table| (table.clone(), table.len()))
+        .collect()
 }
 
 fn is_whole(payload: &[u8]) -> bool {
@@ -103,10 +188,10 @@ fn try_mutant(mutant: &[u8], original: &[RecordBatch], outcomes: &mut Outcomes) 
     outcomes.not_whole += usize::from(!is_whole);
     match decoded {
         Err(Refusal::Layout(diagnostic)) if diagnostic.column.is_some() => {
-            outcomes.with_column += 1
+            outcomes.with_column += 1;
         }
         Err(Refusal::Layout(diagnostic)) if diagnostic.message.is_some() => {
-            outcomes.with_message += 1
+            outcomes.with_message += 1;
         }
         Err(Refusal::Layout(_)) => outcomes.without_message += 1,
         Err(Refusal::Arrow(_)) => outcomes.arrow_error += 1,
@@ -116,20 +201,20 @@ fn try_mutant(mutant: &[u8], original: &[RecordBatch], outcomes: &mut Outcomes) 
 }
 
 /// Flips bytes and cuts the payload short, `step` bytes apart.
-fn mutate(payload: &[u8], step: usize) -> Outcomes {
+fn mutate(payload: &[u8], step: usize, outcomes: &mut BTreeMap<Part, Outcomes>) {
     let original = decode(payload, &Options::default()).unwrap();
-    let mut outcomes = Outcomes::default();
+    let parts = parts(payload);
     for at in (0..payload.len()).step_by(step) {
         for mask in MASKS {
             let mut mutant = payload.to_vec();
             mutant[at] ^= mask;
-            try_mutant(&mutant, &original, &mut outcomes);
+            try_mutant(&mutant, &original, outcomes.entry(parts[at]).or_default());
         }
     }
     for len in (0..payload.len()).step_by(step) {
-        try_mutant(&payload[..len], &original, &mut outcomes);
+        let outcomes = outcomes.entry(Part::Truncated).or_default();
+        try_mutant(&payload[..len], &original, outcomes);
     }
-    outcomes
 }
 
 fn schema(fields: Vec<Field>) -> SchemaRef {
@@ -271,11 +356,12 @@ fn corpus() -> Vec<(&'static str, SchemaRef)> {
 fn damage_is_refused_or_decoded_and_never_panics() {
     let is_full = std::env::var("VOLLEY_MUTATE").is_ok_and(|value| value == "all");
     let step = if is_full { 1 } else { 7 };
-    std::panic::set_hook(Box::new(|info| eprintln!("panic: {info}")));
+    let mut by_part = BTreeMap::new();
     let mut total = Outcomes::default();
-    for (name, schema) in corpus() {
-        for framing in FRAMINGS {
-            for compression in CODECS {
+    for compression in CODECS {
+        let mut of_codec = BTreeMap::new();
+        for (_, schema) in corpus() {
+            for framing in FRAMINGS {
                 let writing = Writing {
                     framing,
                     compression,
@@ -283,21 +369,41 @@ fn damage_is_refused_or_decoded_and_never_panics() {
                     ..Writing::default()
                 };
                 let payload = encode(&schema, &[batch(&schema, 20, 7, false)], writing).unwrap();
-                let outcomes = mutate(&payload, step);
-                if is_full {
-                    let codec = compression.and_then(|c| c.variant_name()).unwrap_or("none");
-                    println!(
-                        "{name:18} {framing:6} {codec:9} {:5} bytes  {outcomes}",
-                        payload.len()
-                    );
-                }
-                total += outcomes;
+                mutate(&payload, step, &mut of_codec);
             }
         }
+        let mut sum = Outcomes::default();
+        for (part, outcomes) in of_codec {
+            sum += outcomes;
+            *by_part.entry(part).or_default() += outcomes;
+        }
+        println!(
+            "{:12} {sum}",
+            compression.and_then(|c| c.variant_name()).unwrap_or("none")
+        );
+        total += sum;
     }
-    println!("total: {total}");
+    for (part, outcomes) in &by_part {
+        println!("{:12} {outcomes}", format!("{part:?}"));
+    }
     assert_eq!((total.panics, total.not_whole), (0, 0), "{total}");
-    assert!(total.with_column * 2 > total.with_column + total.with_message + total.without_message);
+
+    // Damage to what belongs to a column names it.
+    for part in [Part::Tables, Part::FrameHeader] {
+        let Outcomes {
+            with_column,
+            with_message,
+            without_message,
+            ..
+        } = by_part[&part];
+        let refused = with_column + with_message + without_message;
+        assert!(
+            with_column * 100 > refused * 95,
+            "{part:?}: {}",
+            by_part[&part]
+        );
+    }
+    assert_eq!(by_part[&Part::Truncated].arrow_error, 0);
 }
 
 #[test]
@@ -322,9 +428,9 @@ fn swapped_and_repeated_messages_never_panic() {
                 for second in 0..ranges.len() {
                     let mut order: Vec<usize> = (0..ranges.len()).collect();
                     if first == second {
-                        order.insert(first, first)
+                        order.insert(first, first);
                     } else {
-                        order.swap(first, second)
+                        order.swap(first, second);
                     }
                     let mut mutant: Vec<u8> = Vec::new();
                     order

@@ -1,5 +1,12 @@
 //! Properties of the walk and of splicing, over arbitrary schemas, batches, codecs and framings.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests"
+)]
+
 mod arbitrary;
 mod common;
 

@@ -18,6 +18,7 @@ const SLACK: u64 = 4096;
 const SCRATCH_FACTOR: u64 = 64;
 
 /// How a stored buffer unpacks.
+#[derive(Default)]
 struct Raw {
     size: u64,
     is_stored_raw: bool,
@@ -74,10 +75,7 @@ impl BodyReader<'_, '_, '_> {
                 column,
                 kind,
                 self.body.start..self.body.start,
-                &Raw {
-                    size: 0,
-                    is_stored_raw: false,
-                },
+                &Raw::default(),
             );
             return Ok(());
         };
@@ -95,40 +93,22 @@ impl BodyReader<'_, '_, '_> {
                 expected,
             );
         }
-        let raw = self.raw(column, kind, offset..offset + stored);
-        if raw.size < need.start {
-            let found = format!("{} bytes", raw.size);
-            let expected = format!("{} at least", need.start);
-            self.report(
-                Code::BufferTooSmall,
-                column,
-                Some(kind),
-                offset,
-                found,
-                expected,
-            );
+        let Some(raw) = self.raw(column, kind, offset..offset + stored) else {
+            self.push(column, kind, offset..offset + stored, &Raw::default());
+            return Ok(());
+        };
+        let fault = if raw.size < need.start {
+            Some((Code::BufferTooSmall, format!("at least {}", need.start)))
         } else if !raw.size.is_multiple_of(width) {
-            let found = format!("{} bytes", raw.size);
-            let expected = format!("a multiple of {width}");
-            self.report(
-                Code::BufferPartial,
-                column,
-                Some(kind),
-                offset,
-                found,
-                expected,
-            );
+            Some((Code::BufferPartial, format!("a multiple of {width}")))
         } else if raw.size > need.end.saturating_mul(2).saturating_add(SLACK) {
+            Some((Code::BufferTooLarge, format!("about {}", need.end)))
+        } else {
+            None
+        };
+        if let Some((code, expected)) = fault {
             let found = format!("{} bytes", raw.size);
-            let expected = format!("about {}", need.end);
-            self.report(
-                Code::BufferTooLarge,
-                column,
-                Some(kind),
-                offset,
-                found,
-                expected,
-            );
+            self.report(code, column, Some(kind), offset, found, expected);
         }
         self.walk.charge(self.index, offset, raw.size);
         self.push(column, kind, offset..offset + stored, &raw);
@@ -162,83 +142,60 @@ impl BodyReader<'_, '_, '_> {
         self.cursor = range.end;
     }
 
-    /// The decompressed size of a stored buffer, from its prefix and the header of its frame.
-    fn raw(&mut self, column: usize, kind: BufferKind, range: Range<usize>) -> Raw {
+    /// The decompressed size of a stored buffer, from its prefix. `None` where that is damaged,
+    /// which is reported.
+    fn raw(&mut self, column: usize, kind: BufferKind, range: Range<usize>) -> Option<Raw> {
         let stored = self.walk.payload.get(range.clone()).unwrap_or_default();
         if self.codec == Codec::None || stored.is_empty() {
-            return Raw {
+            return Some(Raw {
                 size: stored.len() as u64,
                 is_stored_raw: false,
-            };
+            });
         }
-        let nothing = Raw {
-            size: 0,
-            is_stored_raw: false,
-        };
-        let Some((&prefix, frame)) = stored.split_first_chunk::<8>() else {
-            let found = format!("{} bytes", stored.len());
-            let expected = "8 bytes of length first".to_owned();
-            self.report(
-                Code::CompressedLength,
-                column,
-                Some(kind),
-                range.start,
-                found,
-                expected,
-            );
-            return nothing;
-        };
-        let declared = i64::from_le_bytes(prefix);
-        if declared == -1 {
-            return Raw {
-                size: frame.len() as u64,
-                is_stored_raw: true,
-            };
-        }
-        let Ok(size) = u64::try_from(declared) else {
-            let found = format!("length {declared}");
-            let expected = "0 or more, or -1".to_owned();
-            self.report(
-                Code::CompressedLength,
-                column,
-                Some(kind),
-                range.start,
-                found,
-                expected,
-            );
-            return nothing;
-        };
-        if size > self.walk.options.max_raw_bytes {
-            let found = format!("{size} bytes decompressed");
-            let expected = format!("at most {}", self.walk.options.max_raw_bytes);
-            self.report(
-                Code::OverCap,
-                column,
-                Some(kind),
-                range.start,
-                found,
-                expected,
-            );
-            return nothing;
-        }
-        if size > 0 {
-            let frame_at = range.start + prefix.len();
-            if let Err(found) = self.frame(frame_at, frame, size) {
-                let expected = format!("a {} frame of {size} bytes", self.codec);
-                self.report(
-                    Code::CompressedFrame,
-                    column,
-                    Some(kind),
-                    frame_at,
+        let max = self.walk.options.max_raw_bytes;
+        let fault = match stored.split_first_chunk::<8>() {
+            None => {
+                let found = format!("{} bytes", stored.len());
+                (
+                    Code::CompressedLength,
                     found,
-                    expected,
-                );
+                    "8 bytes of length first".to_owned(),
+                )
             }
-        }
-        Raw {
-            size,
-            is_stored_raw: false,
-        }
+            Some((&prefix, frame)) => match i64::from_le_bytes(prefix) {
+                -1 => {
+                    return Some(Raw {
+                        size: frame.len() as u64,
+                        is_stored_raw: true,
+                    });
+                }
+                negative @ ..-1 => {
+                    let found = format!("length {negative}");
+                    (Code::CompressedLength, found, "0 or more, or -1".to_owned())
+                }
+                declared => {
+                    let size = declared.unsigned_abs();
+                    let frame_at = range.start + prefix.len();
+                    if size > max {
+                        let found = format!("{size} bytes decompressed");
+                        (Code::OverCap, found, format!("at most {max}"))
+                    } else if size == 0 {
+                        return Some(Raw::default());
+                    } else if let Err(found) = self.frame(frame_at, frame, size) {
+                        let expected = format!("a {} frame of {size} bytes", self.codec);
+                        (Code::CompressedFrame, found, expected)
+                    } else {
+                        return Some(Raw {
+                            size,
+                            is_stored_raw: false,
+                        });
+                    }
+                }
+            },
+        };
+        let (code, found, expected) = fault;
+        self.report(code, column, Some(kind), range.start, found, expected);
+        None
     }
 
     /// Compares what a frame says of itself with the declared size.

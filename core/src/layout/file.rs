@@ -198,9 +198,18 @@ impl<'p> Walk<'p, '_> {
         let Some(first) = stream.and_then(|stream| stream.schema.as_ref()) else {
             return;
         };
-        if let Some(difference) = first.difference(&schema) {
-            let found = format!("{} in column `{}`", difference.found, difference.column);
-            self.report(Code::FooterSchema, at, found, difference.expected);
+        // Readers of files take the schema from here, readers of streams from the message.
+        if first.schema.fields() != schema.schema.fields() {
+            let difference = first.difference(&schema);
+            let found = difference.map_or("other names or metadata".to_owned(), |difference| {
+                format!("{} in column `{}`", difference.found, difference.column)
+            });
+            self.report(
+                Code::FooterSchema,
+                at,
+                found,
+                "the schema of the first message",
+            );
         }
     }
 

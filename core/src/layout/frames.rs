@@ -9,7 +9,7 @@ use flatbuffers::{InvalidFlatbuffer, VerifierOptions};
 use super::diagnostic::{Code, Diagnostic};
 use super::regions::{Codec, Framing, MessageKind, MessageLayout, RegionKind, StreamLayout};
 use super::types::read_schema;
-use super::{Framed, SchemaLayout, Walk};
+use super::{Framed, LastSchema, SchemaLayout, Walk};
 
 const CONTINUATION: [u8; 4] = [0xff; 4];
 
@@ -240,6 +240,25 @@ impl<'p> Walk<'p, '_> {
         self.region(metadata_at, metadata_len, Some(index), RegionKind::Metadata);
         let payload: &'p [u8] = self.payload;
         let metadata = payload.get(metadata_at..body_at)?;
+        let mut layout = MessageLayout {
+            kind: MessageKind::Schema,
+            stream: 0,
+            offset: at,
+            prefix_len,
+            metadata_len,
+            body_len: 0,
+            version: 0,
+            rows: 0,
+            codec: Codec::None,
+            nodes: 0..0,
+            buffers: 0..0,
+        };
+        let is_aligned = (prefix_len + metadata_len).is_multiple_of(8);
+        let is_last = |last: &&LastSchema| is_aligned && *last.metadata == *metadata;
+        if let Some(last) = self.last_schema.as_ref().filter(is_last) {
+            layout.version = last.version;
+            return Some((None, layout));
+        }
         let message = match ipc::root_as_message_with_opts(&verifier(metadata), metadata) {
             Ok(message) => message,
             Err(error) => {
@@ -254,7 +273,7 @@ impl<'p> Walk<'p, '_> {
                 return None;
             }
         };
-        let version = match message.version() {
+        layout.version = match message.version() {
             MetadataVersion::V4 => 4,
             MetadataVersion::V5 => 5,
             other => {
@@ -265,7 +284,7 @@ impl<'p> Walk<'p, '_> {
             }
         };
         let room = end - body_at;
-        let body_len = match usize::try_from(message.bodyLength()) {
+        layout.body_len = match usize::try_from(message.bodyLength()) {
             Ok(body_len) if body_len <= room => body_len,
             _ => {
                 let found = format!("{} bytes", message.bodyLength());
@@ -274,7 +293,8 @@ impl<'p> Walk<'p, '_> {
                 return None;
             }
         };
-        if !(prefix_len + metadata_len).is_multiple_of(8) || !body_len.is_multiple_of(8) {
+        let body_len = layout.body_len;
+        if !is_aligned || !body_len.is_multiple_of(8) {
             let found = format!("{prefix_len} + {metadata_len} bytes and a body of {body_len}");
             self.report_in(
                 index,
@@ -284,7 +304,7 @@ impl<'p> Walk<'p, '_> {
                 "multiples of 8 bytes",
             );
         }
-        let kind = match message.header_type() {
+        layout.kind = match message.header_type() {
             MessageHeader::Schema => MessageKind::Schema,
             MessageHeader::RecordBatch => MessageKind::RecordBatch,
             MessageHeader::DictionaryBatch => {
@@ -297,20 +317,7 @@ impl<'p> Walk<'p, '_> {
             }
             _ => MessageKind::Other,
         };
-        let layout = MessageLayout {
-            kind,
-            stream: 0,
-            offset: at,
-            prefix_len,
-            metadata_len,
-            body_len,
-            version,
-            rows: 0,
-            codec: Codec::None,
-            nodes: 0..0,
-            buffers: 0..0,
-        };
-        Some((message, layout))
+        Some((Some(message), layout))
     }
 
     /// Reads the schema of a file without a prefix, as Polars writes it: nothing but the
@@ -339,15 +346,19 @@ impl<'p> Walk<'p, '_> {
         layout: &MessageLayout,
     ) -> Option<Arc<SchemaLayout>> {
         let metadata_at = layout.offset + layout.prefix_len;
-        let payload: &'p [u8] = self.payload;
-        let metadata = payload
-            .get(metadata_at..layout.body_offset())
-            .unwrap_or_default();
-        let schema = match &self.last_schema {
-            Some((bytes, schema)) if **bytes == *metadata => Arc::clone(schema),
+        let schema = match (message, &self.last_schema) {
+            (None, Some(last)) => Arc::clone(&last.schema),
             _ => {
-                let schema = self.schema(index, metadata_at, message.header_as_schema())?;
-                *self.last_schema = Some((metadata.into(), Arc::clone(&schema)));
+                let header = message.and_then(|message| message.header_as_schema());
+                let schema = self.schema(index, metadata_at, header)?;
+                let metadata = self.payload.get(metadata_at..layout.body_offset());
+                if let Some(metadata) = metadata.filter(|_| layout.body_len == 0) {
+                    *self.last_schema = Some(LastSchema {
+                        metadata: metadata.into(),
+                        version: layout.version,
+                        schema: Arc::clone(&schema),
+                    });
+                }
                 schema
             }
         };
@@ -397,10 +408,9 @@ pub(super) fn first_line(error: &InvalidFlatbuffer) -> String {
         .to_owned()
 }
 
-fn header_name(message: Framed<'_>) -> String {
+/// The kind of a message, for a sentence.
+pub(super) fn header_name(message: Framed<'_>) -> &'static str {
     message
-        .header_type()
-        .variant_name()
+        .and_then(|message| message.header_type().variant_name())
         .unwrap_or("an unknown header")
-        .to_owned()
 }

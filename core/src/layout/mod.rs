@@ -37,6 +37,7 @@
 //! [Arrow columnar specification]:
 //!     https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc
 
+mod batch;
 mod body;
 mod buffers;
 mod deep;
@@ -108,7 +109,15 @@ pub fn check(payload: &[u8], options: &Options) -> Result<Layout, Box<Diagnostic
 #[derive(Clone, Debug, Default)]
 pub struct Walker {
     options: Options,
-    last_schema: Option<(Box<[u8]>, Arc<SchemaLayout>)>,
+    last_schema: Option<LastSchema>,
+}
+
+/// A schema message that was read already.
+#[derive(Clone, Debug)]
+struct LastSchema {
+    metadata: Box<[u8]>,
+    version: u8,
+    schema: Arc<SchemaLayout>,
 }
 
 impl Walker {
@@ -164,7 +173,7 @@ impl Walker {
 struct Walk<'p, 'w> {
     payload: &'p [u8],
     options: &'w Options,
-    last_schema: &'w mut Option<(Box<[u8]>, Arc<SchemaLayout>)>,
+    last_schema: &'w mut Option<LastSchema>,
     layout: Layout,
     diagnostics: Diagnostics,
     spent: Spent,
@@ -193,8 +202,9 @@ struct DictionaryState {
     raw: u64,
 }
 
-/// A message as framed: its index is that of its layout.
-type Framed<'p> = ipc::Message<'p>;
+/// The flatbuffer of a message, whose index is that of its layout; `None` for a schema that was
+/// recognised by its bytes.
+type Framed<'p> = Option<ipc::Message<'p>>;
 
 impl Walk<'_, '_> {
     fn report(

@@ -1,7 +1,11 @@
 //! Arbitrary schemas and record batches for property tests: every Arrow type, nested and
 //! dictionary-encoded, with nulls, odd floats, zero rows, zero columns, and slices.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses its own part"
+)]
 
 use std::sync::Arc;
 

@@ -1,6 +1,12 @@
 //! Payloads for tests: encoded by arrow-ipc, and decoded by it after the layout check.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses its own part"
+)]
+
+pub mod forge;
 
 use std::io::Cursor;
 
