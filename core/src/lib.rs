@@ -10,6 +10,8 @@
 //! * [`host`] is the host-metrics schema, its row and its columnar builder.
 //! * [`codec`] names the compressions and framings; [`encode`] and [`decode`] apply them.
 //! * [`fingerprint`] and [`headers`] describe a payload to whoever reads the message.
+//! * [`layout`] walks the structure of any bytes without trusting them, before arrow-ipc sees them.
+//! * [`splice`] makes one stream of many payloads without decoding them.
 //! * [`clickhouse`] maps an Arrow schema to ClickHouse columns and table definitions.
 //!
 //! Nothing here reads a clock, starts a thread or does IO, so the same code runs in the command
@@ -25,3 +27,5 @@ pub mod encode;
 pub mod fingerprint;
 pub mod headers;
 pub mod host;
+pub mod layout;
+pub mod splice;

@@ -1,0 +1,324 @@
+//! A schema as the walk needs it: every column in the order of its field node.
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, FieldRef, SchemaRef, UnionMode};
+
+/// The schema of a stream, flattened: one [`Column`] for each field node that a message holds.
+///
+/// The columns of the record batches come first, depth first, as Arrow orders the nodes and
+/// buffers of a message; then, for each dictionary, the columns of its values.
+#[derive(Clone, Debug)]
+pub struct SchemaLayout {
+    /// The schema.
+    pub schema: SchemaRef,
+    /// Every column.
+    pub columns: Vec<Column>,
+    /// Whether the values are in the other byte order than this machine's.
+    pub is_foreign_endian: bool,
+    /// How many of `columns` belong to record batches.
+    pub(super) record_columns: usize,
+    /// Sorted by id.
+    pub(super) dictionaries: Vec<Dictionary>,
+}
+
+/// A column at any depth.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// The field, whose type says what the column holds. The values of a dictionary have the
+    /// field of the column that uses it.
+    pub field: FieldRef,
+    /// Index of the column that this one is a child of. The values of a dictionary are no child.
+    pub parent: Option<usize>,
+    /// For the values of a dictionary: index of the first column that uses it.
+    pub dictionary_of: Option<usize>,
+    pub(super) shape: Shape,
+    /// One past the last column below this one.
+    pub(super) end: usize,
+}
+
+/// A dictionary of the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Dictionary {
+    pub(super) id: i64,
+    /// The column of its values.
+    pub(super) values: usize,
+}
+
+/// The nodes, buffers and children that a type has in a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Null,
+    Boolean,
+    Fixed { width: u64 },
+    Variable { offset_width: u64 },
+    View,
+    List { offset_width: u64 },
+    ListView { offset_width: u64 },
+    FixedSizeList { size: u64 },
+    Struct,
+    Union { is_dense: bool },
+    RunEndEncoded,
+    Dictionary { key_width: u64, id: i64 },
+}
+
+impl SchemaLayout {
+    /// Flattens a schema whose types are known to be well formed.
+    ///
+    /// Of two columns with one dictionary id and different types the second is returned as the
+    /// error: no message could satisfy both.
+    pub(super) fn new(schema: &SchemaRef, is_foreign_endian: bool) -> Result<Self, String> {
+        let mut layout = Self {
+            columns: Vec::with_capacity(schema.fields().len()),
+            is_foreign_endian,
+            record_columns: 0,
+            dictionaries: Vec::new(),
+            schema: SchemaRef::clone(schema),
+        };
+        for field in schema.fields() {
+            layout.add(field, field.data_type(), None, None);
+        }
+        layout.record_columns = layout.columns.len();
+        // The list grows while it is gone through: values of a dictionary may hold dictionaries.
+        let mut next = 0;
+        while let Some(column) = layout.columns.get(next) {
+            let user = next;
+            next += 1;
+            let Shape::Dictionary { id, .. } = column.shape else {
+                continue;
+            };
+            let DataType::Dictionary(_, values) = column.field.data_type() else {
+                continue;
+            };
+            match layout.dictionaries.binary_search_by_key(&id, |dictionary| dictionary.id) {
+                Ok(at) => {
+                    let other = &layout.columns[layout.dictionaries[at].values].field;
+                    let other = inner(other.data_type());
+                    if !values.equals_datatype(other) {
+                        return Err(layout.path(user));
+                    }
+                }
+                Err(at) => {
+                    let field = Arc::clone(&column.field);
+                    let dictionary = Dictionary { id, values: layout.columns.len() };
+                    layout.dictionaries.insert(at, dictionary);
+                    if let DataType::Dictionary(_, values) = field.data_type() {
+                        layout.add(&field, values, None, Some(user));
+                    }
+                }
+            }
+        }
+        Ok(layout)
+    }
+
+    /// Names from the top, joined by dots. The values of a dictionary are `name[dictionary]`.
+    pub fn path(&self, column: usize) -> String {
+        let Some(at) = self.columns.get(column) else {
+            return String::new();
+        };
+        match (at.parent, at.dictionary_of) {
+            (Some(parent), _) => format!("{}.{}", self.path(parent), at.field.name()),
+            (None, Some(user)) => format!("{}[dictionary]", self.path(user)),
+            (None, None) => at.field.name().clone(),
+        }
+    }
+
+    /// Index in `columns` of the columns at the top, in the order of the schema's fields.
+    pub fn top_columns(&self) -> impl Iterator<Item = usize> + '_ {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let top = next;
+            next = self.columns.get(top).filter(|_| top < self.record_columns)?.end;
+            Some(top)
+        })
+    }
+
+    /// Position in `dictionaries` of a dictionary.
+    pub(super) fn dictionary(&self, id: i64) -> Option<usize> {
+        self.dictionaries.binary_search_by_key(&id, |dictionary| dictionary.id).ok()
+    }
+
+    /// Path of the first column that uses a dictionary.
+    pub(crate) fn dictionary_path(&self, id: i64) -> Option<String> {
+        let uses =
+            |column: &Column| matches!(column.shape, Shape::Dictionary { id: i, .. } if i == id);
+        self.columns.iter().position(uses).map(|column| self.path(column))
+    }
+
+    /// Ids of all dictionaries.
+    pub(crate) fn dictionary_ids(&self) -> impl Iterator<Item = i64> + '_ {
+        self.dictionaries.iter().map(|dictionary| dictionary.id)
+    }
+
+    /// Whether a column at any depth is a union.
+    pub(crate) fn has_union(&self) -> bool {
+        self.columns.iter().any(|column| matches!(column.shape, Shape::Union { .. }))
+    }
+
+    fn add(
+        &mut self,
+        field: &FieldRef,
+        data_type: &DataType,
+        parent: Option<usize>,
+        dictionary_of: Option<usize>,
+    ) {
+        let at = self.columns.len();
+        let shape = Shape::of(field, data_type);
+        let field_of_column = Arc::clone(field);
+        self.columns.push(Column { field: field_of_column, parent, dictionary_of, shape, end: 0 });
+        for child in children(data_type) {
+            self.add(child, child.data_type(), Some(at), None);
+        }
+        self.columns[at].end = self.columns.len();
+    }
+
+    /// Why messages of `other` cannot be read with this schema, if they cannot.
+    ///
+    /// Metadata and the names of list, map and run-end children do not matter: writers differ in
+    /// them. Types, order, nullability, dictionary ids, extension names and the names of columns
+    /// and struct fields do.
+    pub(crate) fn difference(&self, other: &Self) -> Option<SchemaDifference> {
+        if self.is_foreign_endian != other.is_foreign_endian {
+            return Some(SchemaDifference::new("", "byte order", "other byte order"));
+        }
+        let fields = (self.schema.fields().len(), other.schema.fields().len());
+        if fields.0 != fields.1 {
+            let count = |n: usize| format!("{n} columns");
+            return Some(SchemaDifference::new("", count(fields.0), count(fields.1)));
+        }
+        let mut pairs = self.columns.iter().zip(&other.columns).enumerate();
+        let different = pairs.find_map(|(at, (a, b))| self.column_difference(at, a, b));
+        different.or_else(|| {
+            (self.columns.len() != other.columns.len())
+                .then(|| SchemaDifference::new("", "its children", "other children"))
+        })
+    }
+
+    fn column_difference(&self, at: usize, a: &Column, b: &Column) -> Option<SchemaDifference> {
+        let differ = |expected: String, found: String| {
+            (expected != found).then(|| SchemaDifference::new(&self.path(at), expected, found))
+        };
+        let is_named = match a.parent.map(|parent| self.columns[parent].field.data_type()) {
+            None => a.dictionary_of.is_none(),
+            Some(parent) => matches!(inner(parent), DataType::Struct(_) | DataType::Union(_, _)),
+        };
+        if is_named && a.field.name() != b.field.name() {
+            return differ(format!("`{}`", a.field.name()), format!("`{}`", b.field.name()));
+        }
+        if a.shape != b.shape
+            || (a.end != b.end)
+            || !same_type(a.field.data_type(), b.field.data_type())
+        {
+            let describe = |column: &Column| match column.shape {
+                Shape::Dictionary { id, .. } => {
+                    format!("type {} with dictionary id {id}", column.field.data_type())
+                }
+                _ => format!("type {}", column.field.data_type()),
+            };
+            return Some(SchemaDifference::new(&self.path(at), describe(a), describe(b)));
+        }
+        if a.field.is_nullable() != b.field.is_nullable() {
+            let text = |c: &Column| {
+                if c.field.is_nullable() { "nullable" } else { "not nullable" }
+            };
+            return differ(text(a).to_owned(), text(b).to_owned());
+        }
+        let extension = |column: &Column| match column.field.extension_type_name() {
+            Some(name) => format!("extension {name}"),
+            None => "no extension".to_owned(),
+        };
+        if a.field.extension_type_name() != b.field.extension_type_name() {
+            return differ(extension(a), extension(b));
+        }
+        None
+    }
+}
+
+/// Where and how two schemas differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SchemaDifference {
+    pub(crate) column: String,
+    pub(crate) expected: String,
+    pub(crate) found: String,
+}
+
+impl SchemaDifference {
+    fn new(column: &str, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { column: column.to_owned(), expected: expected.into(), found: found.into() }
+    }
+}
+
+/// Compares what is not in the shapes: children are columns of their own.
+fn same_type(a: &DataType, b: &DataType) -> bool {
+    match (a, b) {
+        (DataType::Union(a, mode_a), DataType::Union(b, mode_b)) => {
+            mode_a == mode_b && a.iter().map(|(id, _)| id).eq(b.iter().map(|(id, _)| id))
+        }
+        (DataType::Map(_, a), DataType::Map(_, b)) => a == b,
+        (DataType::Dictionary(key_a, a), DataType::Dictionary(key_b, b)) => {
+            key_a == key_b && same_type(a, b)
+        }
+        (a, b) if a.is_nested() => std::mem::discriminant(a) == std::mem::discriminant(b),
+        (a, b) => a == b,
+    }
+}
+
+/// The values of a dictionary, or the type itself.
+fn inner(data_type: &DataType) -> &DataType {
+    match data_type {
+        DataType::Dictionary(_, values) => values,
+        other => other,
+    }
+}
+
+fn children(data_type: &DataType) -> Vec<&FieldRef> {
+    match data_type {
+        DataType::List(child)
+        | DataType::LargeList(child)
+        | DataType::ListView(child)
+        | DataType::LargeListView(child)
+        | DataType::FixedSizeList(child, _)
+        | DataType::Map(child, _) => vec![child],
+        DataType::Struct(fields) => fields.iter().collect(),
+        DataType::Union(fields, _) => fields.iter().map(|(_, field)| field).collect(),
+        DataType::RunEndEncoded(run_ends, values) => vec![run_ends, values],
+        _ => Vec::new(),
+    }
+}
+
+impl Shape {
+    fn of(field: &FieldRef, data_type: &DataType) -> Self {
+        match data_type {
+            DataType::Null => Self::Null,
+            DataType::Boolean => Self::Boolean,
+            DataType::Utf8 | DataType::Binary => Self::Variable { offset_width: 4 },
+            DataType::LargeUtf8 | DataType::LargeBinary => Self::Variable { offset_width: 8 },
+            DataType::Utf8View | DataType::BinaryView => Self::View,
+            DataType::FixedSizeBinary(width) => {
+                Self::Fixed { width: u64::from(width.unsigned_abs()) }
+            }
+            DataType::List(_) | DataType::Map(_, _) => Self::List { offset_width: 4 },
+            DataType::LargeList(_) => Self::List { offset_width: 8 },
+            DataType::ListView(_) => Self::ListView { offset_width: 4 },
+            DataType::LargeListView(_) => Self::ListView { offset_width: 8 },
+            DataType::FixedSizeList(_, size) => {
+                Self::FixedSizeList { size: u64::from(size.unsigned_abs()) }
+            }
+            DataType::Struct(_) => Self::Struct,
+            DataType::Union(_, mode) => Self::Union { is_dense: *mode == UnionMode::Dense },
+            DataType::RunEndEncoded(_, _) => Self::RunEndEncoded,
+            DataType::Dictionary(key, _) => {
+                // Deprecated for writers, who number dictionaries themselves; a reader has no
+                // other way to learn which dictionary a message means.
+                #[allow(deprecated)]
+                let id = field.dict_id().unwrap_or_default();
+                Self::Dictionary { key_width: width_of(key), id }
+            }
+            fixed => Self::Fixed { width: width_of(fixed) },
+        }
+    }
+}
+
+fn width_of(data_type: &DataType) -> u64 {
+    data_type.primitive_width().unwrap_or_default() as u64
+}

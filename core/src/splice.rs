@@ -1,0 +1,319 @@
+//! Makes one Arrow stream of many payloads without decompressing or decoding a row.
+//!
+//! The result is a list of byte slices: the schema message of the first payload, the dictionary
+//! and record-batch messages of every payload as they lie there, and one end marker. Written one after
+//! another they are a stream that any Arrow reader takes, with the rows in the order of the
+//! payloads.
+//!
+//! ```text
+//! payload 1   schema · batch · batch · end                  \    schema · batch · batch
+//! payload 2   schema · dictionary · batch · end              >   · dictionary · batch
+//! payload 3   ARROW1 · schema · batch · end · footer        /    · batch · end
+//! ```
+//!
+//! Every payload goes through [`layout`](crate::layout) first, so that what a splice holds is
+//! sound. Stream and file framing mix freely. Dictionaries splice as replacements: each payload
+//! sends those that its rows use, before them. A reader must take replaced dictionaries and, where
+//! a payload holds them, delta dictionaries.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::layout::{
+    Diagnostic, Framing, Layout, MessageKind, MessageLayout, Options, SchemaLayout, Walker,
+};
+
+/// End marker of a stream.
+const END_OF_STREAM: &[u8] = &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
+
+/// End marker of a stream in the framing before Arrow 0.15.
+const OLD_END_OF_STREAM: &[u8] = &[0, 0, 0, 0];
+
+/// One stream, as slices of the payloads it was made of.
+#[derive(Clone, Debug)]
+pub struct Spliced<'p> {
+    /// Rows of all payloads.
+    pub rows: u64,
+    /// Record-batch messages of all payloads.
+    pub record_batches: usize,
+    /// The schema message, the only thing that is copied.
+    schema: Vec<u8>,
+    messages: Vec<&'p [u8]>,
+    end: &'static [u8],
+}
+
+impl Spliced<'_> {
+    /// What to write, in order.
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        let messages = self.messages.iter().copied();
+        std::iter::once(&self.schema[..]).chain(messages).chain(std::iter::once(self.end))
+    }
+
+    /// Bytes of the stream, which is never empty: it has a schema at least.
+    #[allow(clippy::len_without_is_empty, reason = "it never is")]
+    pub fn len(&self) -> usize {
+        self.slices().map(<[u8]>::len).sum()
+    }
+
+    /// The stream in one piece.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut stream = Vec::with_capacity(self.len());
+        self.slices().for_each(|slice| stream.extend_from_slice(slice));
+        stream
+    }
+}
+
+/// Why payloads do not splice. The caller may decode them and encode their rows as one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpliceError {
+    /// There is nothing to splice.
+    #[error("no payloads to splice, give at least one")]
+    NoPayloads,
+    /// A payload is damaged, or over a limit.
+    #[error("payload {payload}: {diagnostic}")]
+    Damaged {
+        /// Index of the payload.
+        payload: usize,
+        /// The first error that the walk found.
+        #[source]
+        diagnostic: Box<Diagnostic>,
+    },
+    /// A payload is record batches alone: the splice would have no schema.
+    #[error("payload {payload} has no schema of its own, put its schema message before it")]
+    NoSchema {
+        /// Index of the payload.
+        payload: usize,
+    },
+    /// A payload has another schema than the first.
+    #[error(
+        "payload {payload} has another schema than payload 0: column `{column}` is {found}, \
+         expected {expected}"
+    )]
+    Schema {
+        /// Index of the payload.
+        payload: usize,
+        /// Path of the first column that differs; empty where the whole schema does.
+        column: String,
+        /// What it is in this payload.
+        found: String,
+        /// What it is in the first payload.
+        expected: String,
+    },
+    /// Payloads differ in metadata version and their schema holds unions, whose buffers depend on
+    /// the version, which some readers take from the schema message alone.
+    #[error("payload {payload} has metadata version {found} where payload 0 has {expected}")]
+    Version {
+        /// Index of the payload.
+        payload: usize,
+        /// Version of a message in this payload.
+        found: u8,
+        /// Version of the first payload's schema message.
+        expected: u8,
+    },
+    /// Messages with the prefix from before Arrow 0.15 do not mix with others.
+    #[error(
+        "payload {payload} frames its messages with {found} bytes where payload 0 uses {expected}"
+    )]
+    Prefix {
+        /// Index of the payload.
+        payload: usize,
+        /// Bytes of a prefix in this payload.
+        found: usize,
+        /// Bytes of the prefixes in the first payload.
+        expected: usize,
+    },
+    /// A message does not end on a multiple of 8 bytes, so that those after it would be
+    /// misaligned.
+    #[error("payload {payload}: message {message} is {len} bytes long, expected a multiple of 8")]
+    Alignment {
+        /// Index of the payload.
+        payload: usize,
+        /// Index of the message in the payload.
+        message: usize,
+        /// Bytes of the message.
+        len: usize,
+    },
+}
+
+/// Splices payloads of one schema, in order; see the [module](self).
+///
+/// # Errors
+///
+/// Why it cannot, with the index of the first payload that does not fit.
+///
+/// ```
+/// use volley_core::layout::Options;
+/// use volley_core::splice::{SpliceError, splice};
+///
+/// assert_eq!(splice(&[], &Options::default()).unwrap_err(), SpliceError::NoPayloads);
+/// ```
+pub fn splice<'p>(payloads: &[&'p [u8]], options: &Options) -> Result<Spliced<'p>, SpliceError> {
+    let mut splicer = Splicer::new(options);
+    for payload in payloads {
+        splicer.push(payload)?;
+    }
+    splicer.finish()
+}
+
+/// Splices payloads as they come.
+#[derive(Debug)]
+pub struct Splicer<'p> {
+    walker: Walker,
+    first: Option<First>,
+    messages: Vec<&'p [u8]>,
+    rows: u64,
+    record_batches: usize,
+    n_payloads: usize,
+}
+
+/// What every payload is compared with.
+#[derive(Debug)]
+struct First {
+    schema: Arc<SchemaLayout>,
+    message: Vec<u8>,
+    version: u8,
+    prefix_len: usize,
+}
+
+impl<'p> Splicer<'p> {
+    /// A splicer that walks payloads with these limits. They hold for each payload by itself.
+    pub fn new(options: &Options) -> Self {
+        Self {
+            walker: Walker::new(Options { schema: None, ..options.clone() }),
+            first: None,
+            messages: Vec::new(),
+            rows: 0,
+            record_batches: 0,
+            n_payloads: 0,
+        }
+    }
+
+    /// Adds a payload at the end.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not fit. The splice is then as it was before, and takes further payloads.
+    pub fn push(&mut self, payload: &'p [u8]) -> Result<(), SpliceError> {
+        let number = self.n_payloads;
+        let layout = self
+            .walker
+            .check(payload)
+            .map_err(|diagnostic| SpliceError::Damaged { payload: number, diagnostic })?;
+        let first = match &self.first {
+            Some(first) => first,
+            None => {
+                let first = First::new(payload, &layout)
+                    .ok_or(SpliceError::NoSchema { payload: number })?;
+                self.first.insert(first)
+            }
+        };
+        if let Err(error) = first.accept(number, &layout) {
+            if number == 0 {
+                self.first = None;
+            }
+            return Err(error);
+        }
+        let runs = message_runs(&layout);
+        self.messages.extend(runs.into_iter().filter_map(|range| payload.get(range)));
+        self.rows += layout.rows();
+        self.record_batches += layout.record_batches().count();
+        self.n_payloads += 1;
+        Ok(())
+    }
+
+    /// Ends the stream.
+    ///
+    /// # Errors
+    ///
+    /// [`SpliceError::NoPayloads`] where none was added.
+    pub fn finish(self) -> Result<Spliced<'p>, SpliceError> {
+        let first = self.first.ok_or(SpliceError::NoPayloads)?;
+        Ok(Spliced {
+            rows: self.rows,
+            record_batches: self.record_batches,
+            schema: first.message,
+            messages: self.messages,
+            end: if first.prefix_len == 4 { OLD_END_OF_STREAM } else { END_OF_STREAM },
+        })
+    }
+}
+
+impl First {
+    fn new(payload: &[u8], layout: &Layout) -> Option<Self> {
+        let message = layout.messages.first().filter(|m| m.kind == MessageKind::Schema)?;
+        let schema = Arc::clone(layout.schema_of(message)?);
+        let bytes = payload.get(message.range())?;
+        let framed = match message.prefix_len {
+            0 => with_prefix(bytes)?,
+            _ => bytes.to_vec(),
+        };
+        let mut prefix_lens = layout.messages.iter().map(|message| message.prefix_len);
+        let prefix_len = prefix_lens.find(|&len| len > 0).unwrap_or(8);
+        Some(Self { schema, message: framed, version: message.version, prefix_len })
+    }
+
+    fn accept(&self, payload: usize, layout: &Layout) -> Result<(), SpliceError> {
+        if layout.framing == Framing::Messages {
+            return Err(SpliceError::NoSchema { payload });
+        }
+        for stream in &layout.streams {
+            let Some(schema) = &stream.schema else {
+                return Err(SpliceError::NoSchema { payload });
+            };
+            // The walker hands out the schema of the payload before where it is the same.
+            if Arc::ptr_eq(schema, &self.schema) {
+                continue;
+            }
+            if let Some(difference) = self.schema.difference(schema) {
+                let (column, found, expected) =
+                    (difference.column, difference.found, difference.expected);
+                return Err(SpliceError::Schema { payload, column, found, expected });
+            }
+        }
+        for (index, message) in layout.messages.iter().enumerate() {
+            if message.version != self.version && self.schema.has_union() {
+                let (found, expected) = (message.version, self.version);
+                return Err(SpliceError::Version { payload, found, expected });
+            }
+            if message.kind != MessageKind::Schema && message.prefix_len != self.prefix_len {
+                let (found, expected) = (message.prefix_len, self.prefix_len);
+                return Err(SpliceError::Prefix { payload, found, expected });
+            }
+            let len = message.range().len();
+            if !len.is_multiple_of(8) {
+                return Err(SpliceError::Alignment { payload, message: index, len });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Frames the schema of a file that has it without a prefix.
+fn with_prefix(metadata: &[u8]) -> Option<Vec<u8>> {
+    let padded_len = metadata.len().next_multiple_of(8);
+    let mut message = vec![0xff; 4];
+    message.extend_from_slice(&i32::try_from(padded_len).ok()?.to_le_bytes());
+    message.extend_from_slice(metadata);
+    message.resize(8 + padded_len, 0);
+    Some(message)
+}
+
+/// The bytes of all messages but schemas; those that lie one after another as one run. A file may
+/// hold dictionaries after the batches that use them: there the dictionaries come first.
+fn message_runs(layout: &Layout) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    let mut add = |message: &MessageLayout| match runs.last_mut() {
+        Some(run) if run.end == message.offset => run.end = message.range().end,
+        _ => runs.push(message.range()),
+    };
+    let is_dictionary = |m: &&MessageLayout| matches!(m.kind, MessageKind::Dictionary { .. });
+    let is_batch = |m: &&MessageLayout| m.kind == MessageKind::RecordBatch;
+    if layout.framing == Framing::File {
+        layout.messages.iter().filter(is_dictionary).for_each(&mut add);
+        layout.messages.iter().filter(is_batch).for_each(&mut add);
+    } else {
+        layout.messages.iter().filter(|m| is_dictionary(m) || is_batch(m)).for_each(&mut add);
+    }
+    runs
+}

@@ -1,0 +1,417 @@
+//! One fault at a time: the code, the place and the sentence of each diagnostic.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "tests")]
+
+mod common;
+
+use std::sync::Arc;
+
+use arrow_ipc::{CompressionType, Endianness};
+use arrow_schema::{DataType, Field, Schema};
+use volley_core::layout::{
+    BufferKind, Code, Diagnostic, Framing, Options, RegionKind, Severity, check, walk, walk_values,
+};
+
+use crate::common::forge::{self, Batch, END};
+use crate::common::{Writing, decode, encode};
+
+fn ints() -> Schema {
+    Schema::new(vec![Field::new("n", DataType::Int64, true)])
+}
+
+fn stream(schema: &Schema, batches: &[Batch]) -> Vec<u8> {
+    let mut payload = forge::schema(schema, Endianness::Little);
+    batches.iter().for_each(|batch| payload.extend(batch.message()));
+    payload.extend(END);
+    payload
+}
+
+fn codes(payload: &[u8]) -> Vec<Code> {
+    walk(payload, &Options::default()).1.iter().map(|diagnostic| diagnostic.code).collect()
+}
+
+fn first_error(payload: &[u8], options: &Options) -> Diagnostic {
+    *check(payload, options).unwrap_err()
+}
+
+/// A stream of one `Int64` column whose batch has exactly one fault.
+#[track_caller]
+fn fault(batch: Batch, code: Code) {
+    assert_eq!(codes(&stream(&ints(), &[batch])), [code]);
+}
+
+/// The same for a schema of one column of another type.
+#[track_caller]
+fn fault_of(data_type: DataType, batch: Batch, code: Code) {
+    let schema = Schema::new(vec![Field::new("c", data_type, true)]);
+    assert_eq!(codes(&stream(&schema, &[batch])), [code]);
+}
+
+#[test]
+fn the_forge_makes_sound_payloads() {
+    let payload = stream(&ints(), &[Batch::default(), Batch::default()]);
+    assert_eq!(codes(&payload), []);
+    assert_eq!(decode(&payload, &Options::default()).unwrap().len(), 2);
+}
+
+#[test]
+fn buffers_must_lie_within_the_body() {
+    let at = |offset, len| Batch { buffers: vec![(0, 0), (offset, len)], ..Batch::default() };
+    fault(at(0, 40), Code::BufferBounds);
+    fault(at(8, 32), Code::BufferBounds);
+    fault(at(-8, 32), Code::BufferBounds);
+    fault(at(0, -1), Code::BufferBounds);
+    fault(at(i64::MAX, 32), Code::BufferBounds);
+    fault(at(8, i64::MAX), Code::BufferBounds);
+}
+
+#[test]
+fn buffers_must_fit_the_rows() {
+    let of = |len: i64, body: usize| Batch {
+        buffers: vec![(0, 0), (0, len)],
+        body: vec![0; body],
+        ..Batch::default()
+    };
+    fault(of(31, 32), Code::BufferTooSmall);
+    fault(of(8192, 8192), Code::BufferTooLarge);
+    let nulls = Batch { nodes: vec![(4, 1)], ..Batch::default() };
+    fault(nulls, Code::BufferTooSmall);
+    let offsets = Batch { buffers: vec![(0, 0), (0, 22), (24, 0)], ..Batch::default() };
+    fault_of(DataType::Utf8, offsets, Code::BufferPartial);
+    let empty = Batch {
+        rows: 0,
+        nodes: vec![(0, 0)],
+        buffers: vec![(0, 0), (0, 2), (8, 0)],
+        ..Batch::default()
+    };
+    assert!(
+        codes(&stream(&Schema::new(vec![Field::new("c", DataType::Utf8, true)]), &[empty]))
+            .contains(&Code::BufferPartial)
+    );
+}
+
+#[test]
+fn buffers_must_not_overlap_and_must_be_aligned() {
+    let nulls = |validity, values| Batch {
+        buffers: vec![(validity, 8), values],
+        body: vec![0; 48],
+        ..Batch::default()
+    };
+    fault(nulls(0, (0, 32)), Code::BufferOverlap);
+    fault(nulls(8, (0, 32)), Code::BufferOverlap);
+    fault(nulls(0, (12, 32)), Code::BufferAlignment);
+    // In another order than the schema's they are unusual and sound.
+    assert_eq!(codes(&stream(&ints(), &[nulls(32, (0, 32))])), []);
+    let far = Batch { buffers: vec![(0, 0), (64, 32)], body: vec![0; 96], ..Batch::default() };
+    fault(far, Code::UnclaimedBytes);
+    assert_eq!(Code::UnclaimedBytes.severity(), Severity::Warning);
+}
+
+#[test]
+fn nodes_and_buffers_must_fit_the_schema() {
+    fault(Batch { nodes: vec![], ..Batch::default() }, Code::NodeCount);
+    fault(Batch { nodes: vec![(4, 0), (4, 0)], ..Batch::default() }, Code::NodeCount);
+    fault(Batch { buffers: vec![(0, 0)], body: vec![], ..Batch::default() }, Code::BufferCount);
+    fault(Batch { buffers: vec![(0, 0), (0, 32), (32, 0)], ..Batch::default() }, Code::BufferCount);
+    fault(Batch { variadic: vec![1], ..Batch::default() }, Code::VariadicCount);
+    let views = |variadic| Batch {
+        buffers: vec![(0, 0), (0, 64)],
+        body: vec![0; 64],
+        variadic,
+        ..Batch::default()
+    };
+    fault_of(DataType::Utf8View, views(vec![]), Code::VariadicCount);
+    fault_of(DataType::Utf8View, views(vec![-1]), Code::VariadicCount);
+    fault_of(DataType::Utf8View, views(vec![i64::MAX]), Code::VariadicCount);
+    fault_of(DataType::Utf8View, views(vec![0, 0]), Code::VariadicCount);
+}
+
+#[test]
+fn lengths_must_agree() {
+    fault(Batch { rows: 3, ..Batch::default() }, Code::NodeLength);
+    fault(Batch { rows: -1, ..Batch::default() }, Code::RowCount);
+    fault(Batch { nodes: vec![(-4, 0)], ..Batch::default() }, Code::NodeLength);
+    fault(
+        Batch {
+            nodes: vec![(4, 5)],
+            buffers: vec![(0, 8), (8, 32)],
+            body: vec![0; 40],
+            ..Batch::default()
+        },
+        Code::NullCount,
+    );
+    fault(Batch { nodes: vec![(4, -1)], ..Batch::default() }, Code::NullCount);
+    fault_of(
+        DataType::Null,
+        Batch { buffers: vec![], body: vec![], ..Batch::default() },
+        Code::NullCount,
+    );
+    let child = Arc::new(Field::new("item", DataType::Int64, true));
+    let lists = Batch {
+        rows: 2,
+        nodes: vec![(2, 0), (3, 0)],
+        buffers: vec![(0, 0), (0, 0), (0, 24)],
+        body: vec![0; 24],
+        ..Batch::default()
+    };
+    fault_of(DataType::FixedSizeList(child, 2), lists, Code::NodeLength);
+}
+
+#[test]
+fn hostile_sizes_are_refused_before_anything_is_allocated() {
+    fault(Batch { rows: 1_000_000_000, ..Batch::default() }, Code::OverCap);
+    fault(Batch { rows: i64::MAX, ..Batch::default() }, Code::OverCap);
+    fault(Batch { nodes: vec![(i64::MAX, 0)], ..Batch::default() }, Code::OverCap);
+    // Nulls cost nothing in the payload and a bit each in memory.
+    let nulls = Batch {
+        rows: 1 << 28,
+        nodes: vec![(1 << 28, 1 << 28)],
+        buffers: vec![],
+        body: vec![],
+        ..Batch::default()
+    };
+    let payload = stream(&Schema::new(vec![Field::new("c", DataType::Null, true)]), &[nulls]);
+    let small = Options { max_raw_bytes: 1 << 20, ..Options::default() };
+    assert_eq!(first_error(&payload, &small).code, Code::OverCap);
+    for codec in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
+        for declared in [i64::MAX, 1 << 40, 1 << 32] {
+            let mut body = declared.to_le_bytes().to_vec();
+            body.resize(32, 0);
+            fault(Batch { codec: Some(codec), body, ..Batch::default() }, Code::OverCap);
+        }
+        let mut body = (-2_i64).to_le_bytes().to_vec();
+        body.resize(32, 0);
+        let negative = Batch { codec: Some(codec), body, ..Batch::default() };
+        assert!(codes(&stream(&ints(), &[negative])).contains(&Code::CompressedLength));
+    }
+    // 2^63 bytes of metadata or body.
+    let mut payload = forge::schema(&ints(), Endianness::Little);
+    payload[4..8].copy_from_slice(&i32::MAX.to_le_bytes());
+    assert_eq!(codes(&payload), [Code::MetadataLength]);
+    let whole = Batch::default().message();
+    let header = whole.len() - 32;
+    assert_eq!(
+        codes(&[forge::schema(&ints(), Endianness::Little), whole[..header].to_vec()].concat()),
+        [Code::BodyLength]
+    );
+}
+
+#[test]
+fn a_bomb_is_refused_by_its_size_or_by_its_limit() {
+    // 64 MiB of zeros in a few hundred kilobytes, declared as the 32 bytes that the rows need.
+    let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+    let array = arrow_array::Int64Array::from(vec![0_i64; 8 << 20]);
+    let batch = arrow_array::RecordBatch::try_new(schema.clone(), vec![Arc::new(array)]).unwrap();
+    for compression in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
+        let writing = Writing { compression: Some(compression), ..Writing::default() };
+        let payload = encode(&schema, std::slice::from_ref(&batch), writing).unwrap();
+        assert!(payload.len() < 1 << 20);
+        assert!(check(&payload, &Options::default()).is_ok());
+        let small = Options { max_raw_bytes: 1 << 20, ..Options::default() };
+        assert_eq!(first_error(&payload, &small).code, Code::OverCap);
+
+        let (layout, _) = walk(&payload, &Options::default());
+        let buffer = layout.buffers.iter().find(|b| b.kind == BufferKind::Values).unwrap();
+        let stored = &payload[buffer.offset + 8..buffer.offset + buffer.stored];
+        let mut body = 32_i64.to_le_bytes().to_vec();
+        body.extend(stored);
+        let len = body.len() as i64;
+        body.resize(body.len().next_multiple_of(8), 0);
+        let bomb = Batch {
+            codec: Some(compression),
+            buffers: vec![(0, 0), (0, len)],
+            body,
+            ..Batch::default()
+        };
+        let options = Options { max_raw_bytes: 1 << 24, ..Options::default() };
+        let error = first_error(&stream(&ints(), &[bomb]), &options);
+        assert_eq!(error.code, Code::CompressedFrame, "{error}");
+    }
+}
+
+#[test]
+fn deep_schemas_are_refused() {
+    assert_eq!(codes(&deep(10_000, "c")), [Code::MetadataMalformed]);
+    assert_eq!(codes(&[deep(40, "c"), END.to_vec()].concat()), []);
+}
+
+/// A schema message of one column of lists, `depth` deep.
+fn deep(depth: usize, name: &str) -> Vec<u8> {
+    let mut fbb = flatbuffers::FlatBufferBuilder::new();
+    let name = fbb.create_string(name);
+    let null = arrow_ipc::NullBuilder::new(&mut fbb).finish();
+    let mut field = arrow_ipc::FieldBuilder::new(&mut fbb);
+    field.add_name(name);
+    field.add_type_type(arrow_ipc::Type::Null);
+    field.add_type_(null.as_union_value());
+    let mut child = field.finish();
+    for _ in 0..depth {
+        let list = arrow_ipc::ListBuilder::new(&mut fbb).finish();
+        let children = fbb.create_vector(&[child]);
+        let mut field = arrow_ipc::FieldBuilder::new(&mut fbb);
+        field.add_name(name);
+        field.add_type_type(arrow_ipc::Type::List);
+        field.add_type_(list.as_union_value());
+        field.add_children(children);
+        child = field.finish();
+    }
+    let fields = fbb.create_vector(&[child]);
+    let mut schema = arrow_ipc::SchemaBuilder::new(&mut fbb);
+    schema.add_fields(fields);
+    let schema = schema.finish().as_union_value();
+    forge::finish(fbb, arrow_ipc::MessageHeader::Schema, schema, 0, arrow_ipc::MetadataVersion::V5)
+}
+
+#[test]
+fn metadata_that_refers_to_itself_many_times_is_refused() {
+    let mut fbb = flatbuffers::FlatBufferBuilder::new();
+    let name = fbb.create_string(&"x".repeat(10_000));
+    let null = arrow_ipc::NullBuilder::new(&mut fbb).finish();
+    let mut field = arrow_ipc::FieldBuilder::new(&mut fbb);
+    field.add_name(name);
+    field.add_type_type(arrow_ipc::Type::Null);
+    field.add_type_(null.as_union_value());
+    let field = field.finish();
+    // 10,000 columns that are one table: 100 MB of names from 50 KB of metadata.
+    let fields = fbb.create_vector(&vec![field; 10_000]);
+    let mut schema = arrow_ipc::SchemaBuilder::new(&mut fbb);
+    schema.add_fields(fields);
+    let schema = schema.finish().as_union_value();
+    let version = arrow_ipc::MetadataVersion::V5;
+    let payload = forge::finish(fbb, arrow_ipc::MessageHeader::Schema, schema, 0, version);
+    assert_eq!(codes(&payload), [Code::MetadataMalformed]);
+}
+
+#[test]
+fn dictionaries_are_sent_before_they_are_used() {
+    let key = Box::new(DataType::Int32);
+    let schema = Schema::new(vec![Field::new(
+        "d",
+        DataType::Dictionary(key, Box::new(DataType::Int64)),
+        true,
+    )]);
+    let keys = Batch { buffers: vec![(0, 0), (0, 16)], body: vec![0; 16], ..Batch::default() };
+    let values = |id, is_delta| Batch { dictionary: Some((id, is_delta)), ..Batch::default() };
+    let codes = |batches: &[Batch]| codes(&stream(&schema, batches));
+    assert_eq!(codes(&[values(0, false), keys.clone()]), []);
+    assert_eq!(codes(&[values(0, false), keys.clone(), values(0, false), keys.clone()]), []);
+    assert_eq!(codes(&[values(0, false), values(0, true), keys.clone()]), []);
+    assert_eq!(codes(&[keys.clone(), values(0, false)]), [Code::DictionaryUndefined]);
+    assert_eq!(codes(&[values(0, true), keys]), [Code::DictionaryDelta]);
+    assert_eq!(codes(&[values(7, false)]), [Code::DictionaryUnknown]);
+    let all_null = Batch {
+        nodes: vec![(4, 4)],
+        buffers: vec![(0, 8), (8, 16)],
+        body: vec![0; 24],
+        ..Batch::default()
+    };
+    assert_eq!(codes(std::slice::from_ref(&all_null)), []);
+    assert_eq!(decode(&stream(&schema, &[all_null]), &Options::default()).unwrap().len(), 1);
+}
+
+#[test]
+fn the_other_byte_order_is_walked_and_refused() {
+    let mut payload = forge::schema(&ints(), Endianness::Big);
+    payload.extend(Batch::default().message());
+    payload.extend(END);
+    let (layout, diagnostics) = walk(&payload, &Options::default());
+    assert_eq!(diagnostics.len(), 1);
+    assert_eq!(diagnostics[0].code, Code::ForeignEndianness);
+    assert_eq!(layout.rows(), 4);
+    assert!(layout.streams[0].schema.as_ref().unwrap().is_foreign_endian);
+    assert_eq!(layout.regions.iter().map(|r| r.len).sum::<usize>(), payload.len());
+}
+
+#[test]
+fn batches_without_a_schema_need_one_beside() {
+    let batches = [Batch::default().message(), Batch::default().message()].concat();
+    assert_eq!(codes(&batches)[0], Code::MissingSchema);
+    let (layout, _) = walk(&forge::schema(&ints(), Endianness::Little), &Options::default());
+    let options = Options { schema: layout.streams[0].schema.clone(), ..Options::default() };
+    let (layout, diagnostics) = walk(&batches, &options);
+    assert_eq!(diagnostics, []);
+    assert_eq!((layout.framing, layout.rows()), (Framing::Messages, 8));
+}
+
+#[test]
+fn streams_end_with_a_marker_and_nothing_else() {
+    let payload = stream(&ints(), &[Batch::default()]);
+    assert_eq!(codes(&payload[..payload.len() - 8]), [Code::MissingEndOfStream]);
+    assert_eq!(codes(&payload[..payload.len() - 3]), [Code::TruncatedPrefix]);
+    for tail in [&[1][..], &[0; 8], b"garbage!", &Batch::default().message()] {
+        let with_tail = [&payload, tail].concat();
+        let (layout, diagnostics) = walk(&with_tail, &Options::default());
+        let is_named =
+            |d: &Diagnostic| matches!(d.code, Code::TrailingBytes | Code::MetadataLength);
+        assert!(diagnostics.iter().any(is_named), "{diagnostics:?}");
+        assert_eq!(layout.rows(), 4);
+    }
+    assert_eq!(codes(&[]), [Code::EmptyPayload]);
+    assert_eq!(codes(END), [Code::MissingSchema]);
+}
+
+#[test]
+fn values_are_checked_on_request() {
+    let text = Schema::new(vec![
+        Field::new("a", DataType::Int64, true),
+        Field::new("b", DataType::Utf8, true),
+    ]);
+    let mut body = vec![0; 64];
+    body[32..52].copy_from_slice(&[0_i32, 1, 2, 9, 4].map(i32::to_le_bytes).concat());
+    let batch = Batch {
+        nodes: vec![(4, 0), (4, 0)],
+        buffers: vec![(0, 0), (0, 32), (32, 0), (32, 20), (56, 4)],
+        body,
+        ..Batch::default()
+    };
+    let payload = stream(&text, &[batch]);
+    assert_eq!(codes(&payload), []);
+    let (_, diagnostics) = walk_values(&payload, &Options::default());
+    assert_eq!(diagnostics.len(), 1);
+    assert_eq!(diagnostics[0].code, Code::InvalidValues);
+    assert_eq!(diagnostics[0].column.as_deref(), Some("b"));
+}
+
+#[test]
+fn a_diagnostic_is_one_sentence() {
+    let batch = Batch { buffers: vec![(0, 0), (8, 32)], ..Batch::default() };
+    let error = first_error(&stream(&ints(), &[batch]), &Options::default());
+    let metadata_at = error.offset;
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "message 1, column `n`, values buffer, byte {metadata_at}: the buffer ends outside its \
+             body: found 32 bytes from byte 8 of the body, expected an end within its 32 bytes \
+             [buffer-bounds]"
+        )
+    );
+}
+
+#[test]
+fn damaged_columns_leave_the_others_readable() {
+    let schema = Schema::new(vec![
+        Field::new("a", DataType::Int64, true),
+        Field::new("b", DataType::Int64, true),
+    ]);
+    let batch = Batch {
+        nodes: vec![(4, 0), (4, 0)],
+        buffers: vec![(0, 0), (999, 32), (0, 0), (32, 32)],
+        body: vec![0; 64],
+        ..Batch::default()
+    };
+    let (layout, diagnostics) = walk(&stream(&schema, &[batch]), &Options::default());
+    assert_eq!(diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), [Code::BufferBounds]);
+    assert_eq!(diagnostics[0].column.as_deref(), Some("a"));
+    let totals = layout.column_totals(0);
+    assert_eq!((totals[0].stored, totals[1].stored), (0, 32));
+    assert!(layout.regions.iter().any(|r| matches!(r.kind, RegionKind::Buffer(3))));
+}
+
+#[test]
+fn codes_are_unique_and_kebab_case() {
+    let mut texts: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    assert!(texts.iter().all(|text| text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
+    texts.sort_unstable();
+    texts.dedup();
+    assert_eq!(texts.len(), Code::ALL.len());
+}
