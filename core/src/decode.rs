@@ -48,11 +48,13 @@ pub fn decode_within(payload: &[u8], options: &Options) -> Result<Vec<RecordBatc
 fn decode_checked(payload: &[u8], layout: &Layout) -> Result<Vec<RecordBatch>, DecodeError> {
     match layout.framing {
         Framing::Messages => Err(DecodeError::NoSchema),
-        Framing::File => {
+        // arrow-ipc refuses a file whose footer has another version than its messages, which pyarrow
+        // writes; the stream between its magics it reads.
+        Framing::File if layout.messages.iter().all(|message| message.version == 5) => {
             let reader = FileReader::try_new(Cursor::new(payload), None)?;
             Ok(reader.collect::<Result<_, _>>()?)
         }
-        Framing::Stream => {
+        Framing::File | Framing::Stream => {
             let mut batches = Vec::new();
             // arrow-ipc stops at the first end marker.
             for stream in &layout.streams {

@@ -1,6 +1,9 @@
 //! Record batches to IPC payloads.
 
-use arrow_array::RecordBatch;
+use std::borrow::Cow;
+
+use arrow_array::{RecordBatch, RecordBatchOptions, make_array};
+use arrow_data::transform::MutableArrayData;
 use arrow_ipc::{
     Block, FooterBuilder, MetadataVersion,
     convert::IpcSchemaEncoder,
@@ -9,7 +12,8 @@ use arrow_ipc::{
         write_message,
     },
 };
-use arrow_schema::{ArrowError, DataType, SchemaRef};
+use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
+
 use flatbuffers::FlatBufferBuilder;
 
 use crate::codec::{ALIGNMENT, CodecOptions, FILE_MAGIC, Framing};
@@ -69,6 +73,9 @@ pub struct Encoder {
     /// The framed schema message that starts each payload.
     schema_message: Vec<u8>,
     has_dictionaries: bool,
+    /// Columns whose slices arrow-ipc writes in a form that it then refuses to read: unions and
+    /// run-end encoding, at any depth.
+    unsliceable: Vec<usize>,
     /// Size of the last payload: the next one is likely to need as much.
     size_hint: usize,
 }
@@ -98,10 +105,8 @@ impl Encoder {
         let mut schema_message = Vec::new();
         write_message(&mut schema_message, message, &write_options)?;
         Ok(Self {
-            has_dictionaries: schema
-                .fields()
-                .iter()
-                .any(|field| contains_dictionary(field.data_type())),
+            has_dictionaries: !columns_with(&schema, is_dictionary).is_empty(),
+            unsliceable: columns_with(&schema, is_unsliceable),
             schema,
             options,
             write_options,
@@ -123,11 +128,13 @@ impl Encoder {
 
     /// One payload that holds `batches` in order; none give a payload with just the schema.
     ///
-    /// A dictionary is written in full in each payload, before the first batch that uses it.
+    /// A dictionary is written in full in each payload, before the first batch that uses it. Batches
+    /// of one file share their dictionaries, as the format asks; in a stream one may replace another.
     ///
     /// # Errors
     ///
-    /// [`EncodeError::SchemaMismatch`] or [`EncodeError::Arrow`]; the encoder stays usable.
+    /// [`EncodeError::SchemaMismatch`], or [`EncodeError::Arrow`] for batches of one file with different
+    /// dictionaries; the encoder stays usable.
     pub fn encode(&mut self, batches: &[RecordBatch]) -> Result<Vec<u8>, EncodeError> {
         for batch in batches {
             self.check_schema(batch)?;
@@ -196,7 +203,7 @@ impl Encoder {
         let mut dictionaries = self.dictionary_tracker();
         for batch in batches {
             let (dictionary_messages, message) = IpcDataGenerator::default().encode(
-                batch,
+                &*self.without_slices(batch)?,
                 &mut dictionaries,
                 &self.write_options,
                 &mut self.context,
@@ -216,10 +223,30 @@ impl Encoder {
         Ok(payload)
     }
 
+    /// The batch with fresh copies of the columns that must not be slices.
+    fn without_slices<'b>(
+        &self,
+        batch: &'b RecordBatch,
+    ) -> Result<Cow<'b, RecordBatch>, EncodeError> {
+        if self.unsliceable.is_empty() {
+            return Ok(Cow::Borrowed(batch));
+        }
+        let n_rows = batch.num_rows();
+        let mut columns = batch.columns().to_vec();
+        for column in &self.unsliceable {
+            let data = columns[*column].to_data();
+            let mut copy = MutableArrayData::new(vec![&data], false, n_rows);
+            copy.try_extend(0, 0, n_rows)?;
+            columns[*column] = make_array(copy.freeze());
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(n_rows));
+        Ok(Cow::Owned(RecordBatch::try_new_with_options(batch.schema(), columns, &options)?))
+    }
+
     /// A tracker for one payload, which knows the ids that the schema message gives to
     /// dictionaries. The ids come from walking the schema once more.
     fn dictionary_tracker(&self) -> DictionaryTracker {
-        let mut tracker = DictionaryTracker::new(false);
+        let mut tracker = DictionaryTracker::new(self.options.framing == Framing::File);
         if self.has_dictionaries {
             IpcDataGenerator::default().schema_to_bytes_with_dictionary_tracker(
                 &self.schema,
@@ -287,22 +314,37 @@ struct Blocks {
     record_batches: Vec<Block>,
 }
 
-fn contains_dictionary(data_type: &DataType) -> bool {
+fn columns_with(schema: &Schema, is_it: fn(&DataType) -> bool) -> Vec<usize> {
+    let fields = schema.fields().iter().enumerate();
+    fields.filter(|(_, field)| contains(field.data_type(), is_it)).map(|(i, _)| i).collect()
+}
+
+fn is_dictionary(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Dictionary(..))
+}
+
+fn is_unsliceable(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Union(..) | DataType::RunEndEncoded(..))
+}
+
+/// Whether a type, or one inside it, is as `is_it` says.
+fn contains(data_type: &DataType, is_it: fn(&DataType) -> bool) -> bool {
+    if is_it(data_type) {
+        return true;
+    }
     match data_type {
-        DataType::Dictionary(..) => true,
+        DataType::Dictionary(_, values) => contains(values, is_it),
         DataType::List(field)
         | DataType::LargeList(field)
         | DataType::ListView(field)
         | DataType::LargeListView(field)
         | DataType::FixedSizeList(field, _)
-        | DataType::Map(field, _) => contains_dictionary(field.data_type()),
-        DataType::Struct(fields) => {
-            fields.iter().any(|field| contains_dictionary(field.data_type()))
-        }
+        | DataType::Map(field, _) => contains(field.data_type(), is_it),
+        DataType::Struct(fields) => fields.iter().any(|field| contains(field.data_type(), is_it)),
         DataType::Union(fields, _) => {
-            fields.iter().any(|(_, field)| contains_dictionary(field.data_type()))
+            fields.iter().any(|(_, field)| contains(field.data_type(), is_it))
         }
-        DataType::RunEndEncoded(_, values) => contains_dictionary(values.data_type()),
+        DataType::RunEndEncoded(_, values) => contains(values.data_type(), is_it),
         _ => false,
     }
 }

@@ -9,18 +9,11 @@ use volley_embedded::{ClickHouseOptions, EmbeddedBroker, EmbeddedClickHouse, NOT
 async fn main() -> Result<(), Box<dyn Error>> {
     let data = std::env::args_os().nth(1).map(Into::into);
     let broker = EmbeddedBroker::start()?;
-    let options = ClickHouseOptions {
-        data,
-        ..ClickHouseOptions::default()
-    };
+    let options = ClickHouseOptions { data, ..ClickHouseOptions::default() };
     let clickhouse = EmbeddedClickHouse::start(options).await?;
     eprintln!("{NOTICE}");
     println!("brokers    {}", broker.bootstrap_servers());
-    println!(
-        "clickhouse {} (version {})",
-        clickhouse.url(),
-        clickhouse.version()
-    );
+    println!("clickhouse {} (version {})", clickhouse.url(), clickhouse.version());
     tokio::signal::ctrl_c().await?;
     clickhouse.shutdown().await;
     Ok(())

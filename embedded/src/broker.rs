@@ -83,10 +83,7 @@ impl EmbeddedBroker {
         let bootstrap_servers = cluster(&client).map_err(start)?.bootstrap_servers();
         set_initial_rebalance_delay(&client);
         tracing::debug!(%bootstrap_servers, "embedded broker is up");
-        Ok(Self {
-            client: HiddenDebug(client),
-            bootstrap_servers,
-        })
+        Ok(Self { client: HiddenDebug(client), bootstrap_servers })
     }
 
     /// What clients take as `bootstrap.servers`: `127.0.0.1:PORT`.
@@ -101,16 +98,10 @@ impl EmbeddedBroker {
     /// [`BrokerError::CreateTopic`] when it exists (a client that asked for it has created it) or
     /// `partitions` is not in 1..=100,000.
     pub fn create_topic(&self, topic: &str, partitions: i32) -> Result<(), BrokerError> {
-        let error = |source| BrokerError::CreateTopic {
-            topic: topic.into(),
-            partitions,
-            source,
-        };
+        let error = |source| BrokerError::CreateTopic { topic: topic.into(), partitions, source };
         if partitions < 1 {
             // librdkafka takes it, and has a topic that nothing can be sent to.
-            return Err(error(KafkaError::MockCluster(
-                RDKafkaErrorCode::InvalidPartitions,
-            )));
+            return Err(error(KafkaError::MockCluster(RDKafkaErrorCode::InvalidPartitions)));
         }
         cluster(&self.client.0)
             .and_then(|cluster| cluster.create_topic(topic, partitions, 1))
@@ -142,10 +133,7 @@ impl EmbeddedBroker {
 }
 
 fn cluster(client: &BaseProducer) -> Result<MockCluster<'_, DefaultProducerContext>, KafkaError> {
-    client
-        .client()
-        .mock_cluster()
-        .ok_or(KafkaError::MockCluster(RDKafkaErrorCode::Fail))
+    client.client().mock_cluster().ok_or(KafkaError::MockCluster(RDKafkaErrorCode::Fail))
 }
 
 /// The one setting that `rdkafka` does not pass on.

@@ -18,11 +18,7 @@ pub const LIBCHDB_VAR: &str = "VOLLEY_LIBCHDB";
 /// `~/Library/Caches/volley`; elsewhere `~/.cache/volley`; without a home folder, a folder
 /// `volley-cache` in the system's folder for temporary files.
 pub fn cache_dir() -> PathBuf {
-    cache_dir_from(|name| {
-        env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    })
+    cache_dir_from(|name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
 }
 
 /// Where set-up puts libchdb, and where the engine looks for it after `VOLLEY_LIBCHDB`:
@@ -30,10 +26,7 @@ pub fn cache_dir() -> PathBuf {
 ///
 /// The file is called `libchdb.so` on macOS too: that is its name in chDB's packages.
 pub fn libchdb_path() -> PathBuf {
-    cache_dir()
-        .join("libchdb")
-        .join(LIBCHDB_VERSION)
-        .join("libchdb.so")
+    cache_dir().join("libchdb").join(LIBCHDB_VERSION).join("libchdb.so")
 }
 
 fn cache_dir_from(var: impl Fn(&str) -> Option<PathBuf>) -> PathBuf {
@@ -56,27 +49,17 @@ mod tests {
 
     fn check(set: &[(&str, &str)], expect: &str) {
         let dir = cache_dir_from(|name| {
-            set.iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| PathBuf::from(value))
+            set.iter().find(|(key, _)| *key == name).map(|(_, value)| PathBuf::from(value))
         });
         assert_eq!(dir, PathBuf::from(expect), "with {set:?}");
     }
 
     #[test]
     fn the_most_specific_variable_wins() {
-        let all = [
-            ("VOLLEY_CACHE_DIR", "/a"),
-            ("XDG_CACHE_HOME", "/b"),
-            ("HOME", "/c"),
-        ];
+        let all = [("VOLLEY_CACHE_DIR", "/a"), ("XDG_CACHE_HOME", "/b"), ("HOME", "/c")];
         check(&all, "/a");
         check(&all[1..], "/b/volley");
-        let under_home = if cfg!(target_os = "macos") {
-            "Library/Caches"
-        } else {
-            ".cache"
-        };
+        let under_home = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
         check(&all[2..], &format!("/c/{under_home}/volley"));
     }
 

@@ -7,6 +7,8 @@
 //! - Each connection is a session of its own: its database and its settings (`SET`) are not seen
 //!   by others. Opening one costs about 0.3 ms.
 //! - Connections may be used concurrently, each by one thread at a time.
+//! - A streamed result is not one document: each block begins anew, with header and end mark.
+//! - Cancelling an insert that has already ended by itself aborts the process.
 //! - A connection does one thing at a time: an open insert or result excludes other queries, which
 //!   the `&mut` borrows here enforce.
 #![allow(unsafe_code)]
@@ -30,10 +32,7 @@ pub(crate) struct Exception {
 
 impl Exception {
     pub(crate) fn new(code: i32, name: &str, text: &str) -> Self {
-        Self {
-            code,
-            message: format!("Code: {code}. DB::Exception: {text}. ({name})"),
-        }
+        Self { code, message: format!("Code: {code}. DB::Exception: {text}. ({name})") }
     }
 
     fn from_engine(message: &[u8]) -> Self {
@@ -156,10 +155,8 @@ impl Connection {
     /// Opens a session on the data folder that `arguments` name (`--path=…`), starting the engine
     /// if this is the first one. The engine answers a failure with no reason: `None`.
     pub(crate) fn open(library: &'static Library, arguments: &[CString]) -> Option<Self> {
-        let mut argv: Vec<*mut c_char> = arguments
-            .iter()
-            .map(|argument| argument.as_ptr().cast_mut())
-            .collect();
+        let mut argv: Vec<*mut c_char> =
+            arguments.iter().map(|argument| argument.as_ptr().cast_mut()).collect();
         let argc = c_int::try_from(argv.len()).ok()?;
         // SAFETY: argc strings that live through the call; libchdb copies and never writes them.
         let handle = unsafe { (library.chdb_connect)(argc, argv.as_mut_ptr()) };
@@ -190,11 +187,7 @@ impl Connection {
         let call = self.library.chdb_stream_query_with_params_n;
         let result = ResultHandle::new(self.library, self.call(call, sql, format, params));
         result.error()?;
-        Ok(ResultStream {
-            connection: self,
-            result,
-            ended: false,
-        })
+        Ok(ResultStream { connection: self, result, ended: false })
     }
 
     /// Starts an INSERT. `sql` ends before its FORMAT, which `format` names.
@@ -206,10 +199,7 @@ impl Connection {
     ) -> Result<InsertStream<'_>, Exception> {
         let call = self.library.chdb_stream_insert_with_params_n;
         let handle = self.call(call, sql, format, params);
-        let stream = InsertStream {
-            connection: self,
-            handle,
-        };
+        let stream = InsertStream { connection: self, handle, finished: false };
         match stream.error() {
             None => Ok(stream),
             Some(exception) => Err(exception),
@@ -242,10 +232,7 @@ impl Connection {
     ) -> *mut c_void {
         let pointers =
             |pick: fn(&(Vec<u8>, Vec<u8>)) -> &Vec<u8>| -> (Vec<*const c_char>, Vec<usize>) {
-                params
-                    .iter()
-                    .map(|param| (pick(param).as_ptr().cast(), pick(param).len()))
-                    .unzip()
+                params.iter().map(|param| (pick(param).as_ptr().cast(), pick(param).len())).unzip()
             };
         let (names, name_lengths) = pointers(|param| &param.0);
         let (values, value_lengths) = pointers(|param| &param.1);
@@ -277,10 +264,7 @@ impl Drop for Connection {
 
 /// Whether the engine refused to stream a statement that [`Connection::query`] may run.
 pub(crate) fn is_not_streamable(exception: &Exception) -> bool {
-    exception.code == 36
-        && exception
-            .message
-            .contains("Streaming query is not supported")
+    exception.code == 36 && exception.message.contains("Streaming query is not supported")
 }
 
 /// A SELECT under way. Dropping it cancels what is left.
@@ -324,48 +308,45 @@ impl Drop for ResultStream<'_> {
 pub(crate) struct InsertStream<'c> {
     connection: &'c mut Connection,
     handle: RawInsert,
+    finished: bool,
 }
 
 impl InsertStream<'_> {
     /// Hands over bytes of the data. Blocks while 16 earlier chunks wait for the engine's reader.
-    pub(crate) fn append(&mut self, data: &[u8]) -> Result<(), Exception> {
+    /// Answers false when the engine wants no more: it failed, or the format has an end mark and
+    /// was at it. [`finish`](Self::finish) says which.
+    pub(crate) fn append(&mut self, data: &[u8]) -> bool {
         let append = self.connection.library.chdb_stream_append;
         // SAFETY: the handle is alive and the engine copies `data`.
-        match unsafe { append(self.handle, data.as_ptr().cast(), data.len()) } {
-            0 => Ok(()),
-            _ => Err(self.error().unwrap_or_else(|| {
-                Exception::new(
-                    1002,
-                    "UNKNOWN_EXCEPTION",
-                    "the engine ended the insert early",
-                )
-            })),
-        }
+        unsafe { append(self.handle, data.as_ptr().cast(), data.len()) == 0 }
     }
 
     /// Ends the data and waits until the engine has stored it.
-    pub(crate) fn finish(self) -> Result<Progress, Exception> {
+    pub(crate) fn finish(mut self) -> Result<Progress, Exception> {
+        self.end().into_block().map(|(_, progress)| progress)
+    }
+
+    fn end(&mut self) -> ResultHandle {
+        self.finished = true;
         let library = self.connection.library;
         // SAFETY: the handle is alive; this ends the stream and dropping `self` frees it.
-        let result = unsafe { (library.chdb_stream_done)(self.handle) };
-        ResultHandle::new(library, result)
-            .into_block()
-            .map(|(_, progress)| progress)
+        ResultHandle::new(library, unsafe { (library.chdb_stream_done)(self.handle) })
     }
 
     fn error(&self) -> Option<Exception> {
+        let error = self.connection.library.chdb_stream_insert_error;
         // SAFETY: the handle is alive, and the text is copied before anything else touches it.
-        let message = unsafe {
-            c_text((self.connection.library.chdb_stream_insert_error)(
-                self.handle,
-            ))
-        };
-        message.map(Exception::from_engine)
+        unsafe { c_text(error(self.handle)) }.map(Exception::from_engine)
     }
 }
 
 impl Drop for InsertStream<'_> {
     fn drop(&mut self) {
+        // The engine aborts the process when an insert that has ended by itself is cancelled.
+        // Appending nothing asks whether it has.
+        if !self.finished && !self.append(&[]) {
+            drop(self.end());
+        }
         // SAFETY: the one release of this handle; it cancels what was not finished.
         unsafe { (self.connection.library.chdb_destroy_insert_stream)(self.handle) }
     }

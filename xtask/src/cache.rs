@@ -29,10 +29,7 @@ impl CacheLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                eprintln!(
-                    "another set-up is at work in {}: waiting for it",
-                    cache.display()
-                );
+                eprintln!("another set-up is at work in {}: waiting for it", cache.display());
                 file.lock().context("waiting for the other set-up")?;
             }
             Err(TryLockError::Error(error)) => {

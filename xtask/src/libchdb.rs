@@ -31,11 +31,7 @@ const MEMBER: &str = "package/libchdb.so";
 
 /// What [`ensure()`] will run.
 pub(crate) fn tools() -> Result<Vec<&'static Tool>> {
-    Ok(if in_place()?.is_some() {
-        vec![]
-    } else {
-        vec![&tools::NPM, &tools::TAR]
-    })
+    Ok(if in_place()?.is_some() { vec![] } else { vec![&tools::NPM, &tools::TAR] })
 }
 
 /// The library: `VOLLEY_LIBCHDB` where set, else the cached one, fetched when it is not there yet.
@@ -61,11 +57,7 @@ fn in_place() -> Result<Option<PathBuf>> {
     if let Some(path) = run::variable(LIBCHDB_VAR) {
         let path = std::path::absolute(path)
             .with_context(|| format!("{LIBCHDB_VAR} has no absolute path"))?;
-        ensure!(
-            path.is_file(),
-            "{LIBCHDB_VAR} is {}, which is no file",
-            path.display()
-        );
+        ensure!(path.is_file(), "{LIBCHDB_VAR} is {}, which is no file", path.display());
         return Ok(Some(path));
     }
     Ok(Some(cached()?).filter(|path| path.is_file()))
@@ -107,10 +99,7 @@ fn fetch(package: &Package, cache: &Path, path: &Path) -> Result<()> {
         check_sha512(&archive, expected)?;
         eprintln!("libchdb: SHA-512 is the pinned one");
     } else {
-        eprintln!(
-            "libchdb: no SHA-512 is pinned for {}: npm's own check passed",
-            package.name
-        );
+        eprintln!("libchdb: no SHA-512 is pinned for {}: npm's own check passed", package.name);
     }
 
     eprintln!("libchdb: unpacking");
@@ -131,19 +120,9 @@ fn fetch(package: &Package, cache: &Path, path: &Path) -> Result<()> {
 fn download(package: &Package, work: &Path) -> Result<PathBuf> {
     let spec = format!("{}@{LIBCHDB_VERSION}", package.name);
     let (npm_cache, log) = (work.join("npm"), work.join("npm.log"));
-    eprintln!(
-        "libchdb: npm pack {spec}, about {} MB",
-        megabytes(ARCHIVE_BYTES)
-    );
+    eprintln!("libchdb: npm pack {spec}, about {} MB", megabytes(ARCHIVE_BYTES));
     let run = Run::new("npm")
-        .args([
-            "pack",
-            &spec,
-            "--no-update-notifier",
-            "--loglevel",
-            "error",
-            "--cache",
-        ])
+        .args(["pack", &spec, "--no-update-notifier", "--loglevel", "error", "--cache"])
         .args([&npm_cache])
         // A folder of its own, so that no project's .npmrc or package.json plays a part.
         .dir(work);
@@ -213,13 +192,7 @@ fn folder_size(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)))
-        .map(|(path, metadata)| {
-            if metadata.is_dir() {
-                folder_size(&path)
-            } else {
-                metadata.len()
-            }
-        })
+        .map(|(path, metadata)| if metadata.is_dir() { folder_size(&path) } else { metadata.len() })
         .sum()
 }
 
@@ -231,19 +204,13 @@ fn check_sha512(path: &Path, expected: &str) -> Result<()> {
     let mut hasher = Sha512::new();
     let mut buffer = vec![0; 1 << 20];
     loop {
-        let n = file
-            .read(&mut buffer)
-            .with_context(|| format!("{shown} could not be read"))?;
+        let n = file.read(&mut buffer).with_context(|| format!("{shown} could not be read"))?;
         if n == 0 {
             break;
         }
         hasher.update(&buffer[..n]);
     }
-    let actual: String = hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let actual: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     ensure!(
         actual == expected,
         "{shown} is not what was published: its SHA-512 is {actual}, not {expected}"
@@ -272,21 +239,14 @@ mod tests {
         check("macos", "x86_64", "@chdb/lib-darwin-x64");
         check("macos", "aarch64", "@chdb/lib-darwin-arm64");
         let error = package("windows", "x86_64").unwrap_err().to_string();
-        assert!(
-            error.contains("windows on x86_64") && error.contains("VOLLEY_LIBCHDB"),
-            "{error}"
-        );
+        assert!(error.contains("windows on x86_64") && error.contains("VOLLEY_LIBCHDB"), "{error}");
     }
 
     #[test]
     fn pinned_hash_is_128_hexadecimal_digits() {
         let pinned = package("linux", "x86_64").unwrap().sha512.unwrap();
         assert_eq!(pinned.len(), 128);
-        assert!(
-            pinned
-                .bytes()
-                .all(|digit| digit.is_ascii_digit() || digit.is_ascii_lowercase())
-        );
+        assert!(pinned.bytes().all(|digit| digit.is_ascii_digit() || digit.is_ascii_lowercase()));
     }
 
     #[test]
@@ -310,11 +270,7 @@ mod tests {
         };
         check(0, 0, "libchdb: 0 of 178 MB (0 %), 0 MB/s");
         check(88_909_000, 2_000, "libchdb: 89 of 178 MB (50 %), 44 MB/s");
-        check(
-            ARCHIVE_BYTES,
-            1_000,
-            "libchdb: 178 MB are here, npm checks them",
-        );
+        check(ARCHIVE_BYTES, 1_000, "libchdb: 178 MB are here, npm checks them");
     }
 
     #[test]

@@ -3,10 +3,7 @@
 //! Everything that takes more than a few lines of shell lives here, so that it works the same on
 //! Linux and macOS and is checked by the compiler. Speaks on stderr only: stdout belongs to the
 //! commands it runs.
-#![allow(
-    clippy::print_stderr,
-    reason = "a command-line tool that talks to whoever runs it"
-)]
+#![allow(clippy::print_stderr, reason = "a command-line tool that talks to whoever runs it")]
 
 mod cache;
 mod libchdb;

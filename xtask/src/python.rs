@@ -16,11 +16,7 @@ const VARIABLE: &str = "VOLLEY_PYTHON";
 /// What [`ensure()`] will run.
 pub(crate) fn tools() -> Result<Vec<&'static Tool>> {
     let is_there = run::variable(VARIABLE).is_some() || is_ready(&venv()?);
-    Ok(if is_there {
-        vec![]
-    } else {
-        vec![&tools::PYTHON]
-    })
+    Ok(if is_there { vec![] } else { vec![&tools::PYTHON] })
 }
 
 /// The interpreter: `VOLLEY_PYTHON` where set, else that of the venv, made when the one for these
@@ -33,11 +29,7 @@ pub(crate) fn tools() -> Result<Vec<&'static Tool>> {
 pub(crate) fn ensure() -> Result<PathBuf> {
     if let Some(python) = run::variable(VARIABLE) {
         let works = Run::new(&python).args(["-c", ""]).succeeds();
-        ensure!(
-            works,
-            "{VARIABLE} is {}, which does not run",
-            python.display()
-        );
+        ensure!(works, "{VARIABLE} is {}, which does not run", python.display());
         return Ok(python.into());
     }
     let venv = venv()?;
@@ -65,11 +57,7 @@ fn venv() -> Result<PathBuf> {
 
 fn folder_name(requirements: &[u8]) -> String {
     let digest = Sha256::digest(requirements);
-    let start: String = digest
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let start: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     format!("python-{start}")
 }
 
@@ -90,19 +78,9 @@ fn is_ready(venv: &Path) -> bool {
 fn create(venv: &Path) -> Result<()> {
     eprintln!("python: making {}", venv.display());
     // `--clear` empties what an interrupted run left.
-    Run::new("python3")
-        .args(["-m", "venv", "--clear"])
-        .args([venv])
-        .output()?;
+    Run::new("python3").args(["-m", "venv", "--clear"]).args([venv]).output()?;
     Run::new(interpreter(venv))
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--no-input",
-            "--disable-pip-version-check",
-            "-r",
-        ])
+        .args(["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "-r"])
         .args([requirements()])
         .go_on_stderr()?;
     let stamp = stamp(venv);

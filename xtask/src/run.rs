@@ -58,10 +58,8 @@ impl Run {
     /// When it cannot be started or does not exit with 0; names the command and the code.
     pub(crate) fn go(mut self) -> Result<()> {
         let shown = self.to_string();
-        let status = self
-            .command
-            .status()
-            .with_context(|| format!("`{shown}` could not be started"))?;
+        let status =
+            self.command.status().with_context(|| format!("`{shown}` could not be started"))?;
         if !status.success() {
             bail!("`{shown}` failed: {}", reason(status));
         }
@@ -88,17 +86,11 @@ impl Run {
     /// As [`go`](Self::go), with what it wrote to stderr.
     pub(crate) fn output(mut self) -> Result<String> {
         let shown = self.to_string();
-        let output = self
-            .command
-            .output()
-            .with_context(|| format!("`{shown}` could not be started"))?;
+        let output =
+            self.command.output().with_context(|| format!("`{shown}` could not be started"))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            bail!(
-                "`{shown}` failed: {}\n{}",
-                reason(output.status),
-                said.trim_end()
-            );
+            bail!("`{shown}` failed: {}\n{}", reason(output.status), said.trim_end());
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -114,13 +106,9 @@ impl Run {
         let shown = self.to_string();
         let file = std::fs::File::create(log)
             .with_context(|| format!("{} could not be created", log.display()))?;
-        let copy = file
-            .try_clone()
-            .context("the log could not be opened twice")?;
+        let copy = file.try_clone().context("the log could not be opened twice")?;
         self.command.stdout(file).stderr(copy);
-        self.command
-            .spawn()
-            .with_context(|| format!("`{shown}` could not be started"))
+        self.command.spawn().with_context(|| format!("`{shown}` could not be started"))
     }
 }
 
@@ -128,22 +116,14 @@ impl Run {
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let program = Path::new(self.command.get_program());
-        write!(
-            f,
-            "{}",
-            program.file_name().unwrap_or(program.as_os_str()).display()
-        )?;
-        self.command
-            .get_args()
-            .try_for_each(|arg| write!(f, " {}", arg.display()))
+        write!(f, "{}", program.file_name().unwrap_or(program.as_os_str()).display())?;
+        self.command.get_args().try_for_each(|arg| write!(f, " {}", arg.display()))
     }
 }
 
 /// Why a program that ran did not succeed.
 pub(crate) fn reason(status: ExitStatus) -> String {
-    status
-        .code()
-        .map_or_else(|| status.to_string(), |code| format!("exit code {code}"))
+    status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}"))
 }
 
 /// An environment variable; one set to nothing counts as not set.
@@ -157,8 +137,7 @@ pub(crate) fn workspace_root() -> PathBuf {
     // checkouts.
     let ours = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-    ours.parent()
-        .map_or_else(|| ours.clone(), Path::to_path_buf)
+    ours.parent().map_or_else(|| ours.clone(), Path::to_path_buf)
 }
 
 #[cfg(test)]
@@ -167,34 +146,21 @@ mod tests {
 
     #[test]
     fn shown_as_typed() {
-        let run = Run::new("/usr/bin/tar")
-            .args(["-x", "-f"])
-            .args([Path::new("a.tgz")]);
+        let run = Run::new("/usr/bin/tar").args(["-x", "-f"]).args([Path::new("a.tgz")]);
         assert_eq!(run.to_string(), "tar -x -f a.tgz");
     }
 
     #[test]
     fn failure_names_the_command_and_the_code() {
-        let error = Run::cargo()
-            .args(["no-such-command"])
-            .output()
-            .unwrap_err()
-            .to_string();
+        let error = Run::cargo().args(["no-such-command"]).output().unwrap_err().to_string();
         let first = error.lines().next().unwrap();
-        assert!(
-            first.ends_with("cargo no-such-command` failed: exit code 101"),
-            "{first}"
-        );
+        assert!(first.ends_with("cargo no-such-command` failed: exit code 101"), "{first}");
         assert!(error.contains("no such command"), "{error}");
     }
 
     #[test]
     fn missing_program_is_named() {
-        let error = Run::new("no-such-program")
-            .args(["x"])
-            .go()
-            .unwrap_err()
-            .to_string();
+        let error = Run::new("no-such-program").args(["x"]).go().unwrap_err().to_string();
         assert_eq!(error, "`no-such-program x` could not be started");
     }
 

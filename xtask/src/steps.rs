@@ -13,10 +13,7 @@ pub(crate) struct Steps {
 
 impl Steps {
     pub(crate) fn start() -> Self {
-        Self {
-            started: Instant::now(),
-            done: Vec::new(),
-        }
+        Self { started: Instant::now(), done: Vec::new() }
     }
 
     /// Announces a step, runs it, and says how long it took.
@@ -41,12 +38,7 @@ impl Steps {
     /// Prints the time that each step took.
     pub(crate) fn summary(&self) {
         eprintln!("==> all passed in {}", shown(self.started.elapsed()));
-        let width = self
-            .done
-            .iter()
-            .map(|(name, _)| name.len())
-            .max()
-            .unwrap_or(0);
+        let width = self.done.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, took) in &self.done {
             eprintln!("    {name:width$}  {:>9}", shown(*took));
         }
@@ -83,9 +75,6 @@ mod tests {
     fn failed_step_is_named() {
         let mut steps = Steps::start();
         let error = steps.step("fetch", || -> Result<()> { anyhow::bail!("no network") });
-        assert_eq!(
-            format!("{:#}", error.unwrap_err()),
-            "step `fetch`: no network"
-        );
+        assert_eq!(format!("{:#}", error.unwrap_err()), "step `fetch`: no network");
     }
 }

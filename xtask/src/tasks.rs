@@ -52,10 +52,7 @@ fn test_steps(steps: &mut Steps, args: &[OsString]) -> Result<()> {
     if !names_packages(args) {
         tests = tests.args(["--workspace"]).args(features);
     }
-    tests = tests
-        .args(args)
-        .env("VOLLEY_LIBCHDB", library)
-        .env("VOLLEY_PYTHON", python);
+    tests = tests.args(args).env("VOLLEY_LIBCHDB", library).env("VOLLEY_PYTHON", python);
     if run::variable("CI").is_some_and(|ci| ci == "true") {
         tests = tests.env("VOLLEY_NO_SKIP", "1");
     }
@@ -68,17 +65,11 @@ fn test_steps(steps: &mut Steps, args: &[OsString]) -> Result<()> {
 
 /// Whether cargo's arguments choose packages themselves.
 fn names_packages(args: &[OsString]) -> bool {
-    let cargos = args
-        .iter()
-        .map_while(|arg| arg.to_str())
-        .take_while(|arg| *arg != "--");
+    let cargos = args.iter().map_while(|arg| arg.to_str()).take_while(|arg| *arg != "--");
     let mut flags = cargos.filter(|arg| arg.starts_with('-'));
     flags.any(|flag| {
         let is_short = flag.starts_with("-p");
-        is_short
-            || ["--package", "--manifest-path"]
-                .iter()
-                .any(|long| flag.starts_with(long))
+        is_short || ["--package", "--manifest-path"].iter().any(|long| flag.starts_with(long))
     })
 }
 
@@ -101,15 +92,10 @@ fn lint_steps(steps: &mut Steps) -> Result<()> {
             .go_on_stderr()
     })?;
     steps.step("doc", || {
-        cargo(&[
-            "doc",
-            "--workspace",
-            "--no-deps",
-            "--document-private-items",
-        ])
-        .args(features)
-        .env("RUSTDOCFLAGS", "-D warnings")
-        .go_on_stderr()
+        cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"])
+            .args(features)
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .go_on_stderr()
     })
 }
 
@@ -124,12 +110,7 @@ fn deny_steps(steps: &mut Steps, advisories: bool) -> Result<()> {
     let cache = cache_dir()?;
     let tools = cache.join("tools");
     let program = tools.join("bin/cargo-deny");
-    let version = || {
-        Run::new(&program)
-            .args(["--version"])
-            .output()
-            .unwrap_or_default()
-    };
+    let version = || Run::new(&program).args(["--version"]).output().unwrap_or_default();
     let is_there = || version().trim_end() == format!("cargo-deny {CARGO_DENY}");
     steps.step("cargo-deny", || {
         let _lock = CacheLock::take(&cache)?;
@@ -137,12 +118,7 @@ fn deny_steps(steps: &mut Steps, advisories: bool) -> Result<()> {
             return Ok(());
         }
         Run::cargo()
-            .args([
-                "install",
-                "--locked",
-                &format!("cargo-deny@{CARGO_DENY}"),
-                "--root",
-            ])
+            .args(["install", "--locked", &format!("cargo-deny@{CARGO_DENY}"), "--root"])
             .args([&tools])
             // Its build is used once: in cargo's own temporary folder it leaves nothing behind.
             .without_env("CARGO_TARGET_DIR")
@@ -153,10 +129,7 @@ fn deny_steps(steps: &mut Steps, advisories: bool) -> Result<()> {
         if advisories {
             check = check.args(["advisories"]);
         }
-        check
-            .args(["licenses", "bans", "sources"])
-            .dir(&workspace_root())
-            .go_on_stderr()
+        check.args(["licenses", "bans", "sources"]).dir(&workspace_root()).go_on_stderr()
     })
 }
 
@@ -190,9 +163,7 @@ fn all_tools() -> Result<impl Iterator<Item = &'static Tool>> {
 /// where the system has no OpenSSL to link, librdkafka gets one built from source.
 fn features(also: impl IntoIterator<Item = &'static Tool>) -> Result<&'static [&'static str]> {
     let has_openssl = run::variable("OPENSSL_DIR").is_some()
-        || Run::new("pkg-config")
-            .args(["--exists", "openssl"])
-            .succeeds();
+        || Run::new("pkg-config").args(["--exists", "openssl"]).succeeds();
     let perl = (!has_openssl).then_some(&tools::PERL);
     tools::need(tools::C_BUILD.iter().chain(also).chain(perl))?;
     if has_openssl {

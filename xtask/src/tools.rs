@@ -33,11 +33,7 @@ pub(crate) const TAR: Tool = Tool {
 
 pub(crate) const PYTHON: Tool = Tool {
     name: "python3 (3.10 or later, with venv)",
-    probe: &[
-        "python3",
-        "-c",
-        "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))",
-    ],
+    probe: &["python3", "-c", "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))"],
     apt: &["python3", "python3-venv"],
     dnf: &["python3"],
     brew: &["python@3.13"],
@@ -104,13 +100,9 @@ enum Manager {
 impl Manager {
     fn detect() -> Option<Self> {
         let is_there = |program: &str| Run::new(program).args(["--version"]).succeeds();
-        [
-            (Self::Apt, "apt-get"),
-            (Self::Dnf, "dnf"),
-            (Self::Brew, "brew"),
-        ]
-        .into_iter()
-        .find_map(|(manager, program)| is_there(program).then_some(manager))
+        [(Self::Apt, "apt-get"), (Self::Dnf, "dnf"), (Self::Brew, "brew")]
+            .into_iter()
+            .find_map(|(manager, program)| is_there(program).then_some(manager))
     }
 
     fn packages(self, tool: &Tool) -> &'static [&'static str] {
@@ -176,12 +168,7 @@ fn how_to_install(missing: &[&Tool], manager: Option<Manager>) -> String {
 /// Whether [`install`] may be used: as root on a system with apt, which is what containers and CI
 /// machines are. Nobody else's system is changed.
 pub(crate) fn can_install() -> bool {
-    let is_root = || {
-        Run::new("id")
-            .args(["-u"])
-            .output()
-            .is_ok_and(|id| id.trim() == "0")
-    };
+    let is_root = || Run::new("id").args(["-u"]).output().is_ok_and(|id| id.trim() == "0");
     matches!(Manager::detect(), Some(Manager::Apt)) && is_root()
 }
 
@@ -189,10 +176,7 @@ pub(crate) fn can_install() -> bool {
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
     eprintln!("installing with apt-get: {}", packages.join(" "));
     let apt = |args: &[&str]| {
-        Run::new("apt-get")
-            .args(args)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .output()
+        Run::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive").output()
     };
     apt(&["update", "--quiet"])?;
     let install = ["install", "--yes", "--quiet", "--no-install-recommends"];
@@ -214,16 +198,9 @@ mod tests {
 
     #[test]
     fn only_what_does_not_work_is_missing() {
-        let cargo = Tool {
-            name: "cargo",
-            probe: &["cargo", "--version"],
-            ..ABSENT
-        };
+        let cargo = Tool { name: "cargo", probe: &["cargo", "--version"], ..ABSENT };
         let missing = missing([&cargo, &ABSENT]);
-        assert_eq!(
-            missing.iter().map(|tool| tool.name).collect::<Vec<_>>(),
-            ["absent"]
-        );
+        assert_eq!(missing.iter().map(|tool| tool.name).collect::<Vec<_>>(), ["absent"]);
     }
 
     #[test]
@@ -234,14 +211,8 @@ mod tests {
         };
         let apt = "install with `sudo apt-get install no-such-package-a make`";
         check(Some(Manager::Apt), apt);
-        check(
-            Some(Manager::Dnf),
-            "install with `sudo dnf install no-such-package-d make`",
-        );
-        check(
-            Some(Manager::Brew),
-            "install with `brew install no-such-package-b make`",
-        );
+        check(Some(Manager::Dnf), "install with `sudo dnf install no-such-package-d make`");
+        check(Some(Manager::Brew), "install with `brew install no-such-package-b make`");
         check(None, "install it and put it on PATH");
     }
 }

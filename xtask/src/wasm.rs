@@ -67,9 +67,7 @@ fn toolchain() -> Result<Toolchain> {
         return Ok(Toolchain::Ordinary);
     }
     eprintln!("wasm: rustup target add {TARGET}");
-    let rustup = Run::new("rustup")
-        .args(["target", "add", TARGET])
-        .env("RUST_BACKTRACE", "0");
+    let rustup = Run::new("rustup").args(["target", "add", TARGET]).env("RUST_BACKTRACE", "0");
     match rustup.output() {
         Ok(_) => return Ok(Toolchain::Ordinary),
         Err(error) => eprintln!("wasm: {error:#}"),
@@ -100,9 +98,7 @@ fn path_with_linker() -> Result<OsString> {
     let rustlib = sysroot()?.join("lib/rustlib");
     let hosts = fs::read_dir(&rustlib).into_iter().flatten().flatten();
     let folders = hosts.map(|host| host.path().join("bin"));
-    let linker = folders
-        .into_iter()
-        .find(|folder| folder.join("rust-lld").is_file());
+    let linker = folders.into_iter().find(|folder| folder.join("rust-lld").is_file());
     let linker = linker.with_context(|| format!("no rust-lld under {}", rustlib.display()))?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::join_paths(std::env::split_paths(&path).chain([linker])).context("PATH is malformed")
@@ -114,13 +110,9 @@ fn clang() -> Result<OsString> {
         return Ok(chosen);
     }
     let found = || {
-        [
-            "clang",
-            "/opt/homebrew/opt/llvm/bin/clang",
-            "/usr/local/opt/llvm/bin/clang",
-        ]
-        .into_iter()
-        .find(|clang| knows_wasm32(clang))
+        ["clang", "/opt/homebrew/opt/llvm/bin/clang", "/usr/local/opt/llvm/bin/clang"]
+            .into_iter()
+            .find(|clang| knows_wasm32(clang))
     };
     if found().is_none() {
         tools::need([&tools::CLANG])?;
@@ -134,23 +126,15 @@ fn knows_wasm32(clang: &str) -> bool {
     Run::new(clang)
         .args(["--print-targets"])
         .output()
-        .is_ok_and(|targets| {
-            targets
-                .lines()
-                .any(|line| line.trim_start().starts_with("wasm32 "))
-        })
+        .is_ok_and(|targets| targets.lines().any(|line| line.trim_start().starts_with("wasm32 ")))
 }
 
 /// Where cargo builds, asked of cargo: variables and configuration files have a say in it.
 fn target_folder(root: &Path) -> Result<PathBuf> {
-    let metadata = Run::cargo()
-        .args(["metadata", "--no-deps", "--format-version", "1"])
-        .dir(root)
-        .output()?;
+    let metadata =
+        Run::cargo().args(["metadata", "--no-deps", "--format-version", "1"]).dir(root).output()?;
     let metadata: serde_json::Value =
         serde_json::from_str(&metadata).context("cargo metadata is not JSON")?;
     let folder = metadata["target_directory"].as_str();
-    folder
-        .map(PathBuf::from)
-        .context("cargo metadata names no target_directory")
+    folder.map(PathBuf::from).context("cargo metadata names no target_directory")
 }

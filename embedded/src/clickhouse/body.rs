@@ -33,14 +33,7 @@ pub(crate) struct BodyReader {
 
 pub(crate) fn channel() -> (BodyPump, BodyReader) {
     let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
-    (
-        BodyPump { sender },
-        BodyReader {
-            receiver,
-            current: Bytes::new(),
-            ended: false,
-        },
-    )
+    (BodyPump { sender }, BodyReader { receiver, current: Bytes::new(), ended: false })
 }
 
 impl BodyPump {
@@ -102,5 +95,55 @@ impl Read for BodyReader {
         let len = self.current.len().min(buffer.len());
         self.current.copy_to_slice(&mut buffer[..len]);
         Ok(len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    /// Decodes a body that arrives in small pieces, whole or cut off.
+    fn decoded(encoding: &str, sent: &[u8], cut_off: bool) -> io::Result<Vec<u8>> {
+        let (pump, reader) = channel();
+        let pieces: Vec<Bytes> = sent.chunks(7).map(Bytes::copy_from_slice).collect();
+        let sending = std::thread::spawn(move || {
+            for piece in pieces {
+                if pump.sender.blocking_send(Piece::Data(piece)).is_err() {
+                    return;
+                }
+            }
+            if !cut_off {
+                let _ = pump.sender.blocking_send(Piece::End);
+            }
+        });
+        let mut data = Vec::new();
+        let read = decode(reader, Some(encoding)).and_then(|mut body| body.read_to_end(&mut data));
+        sending.join().unwrap();
+        read.map(|_| data)
+    }
+
+    #[test]
+    fn bodies_decode_whole_or_fail() {
+        let data: Vec<u8> = (0..10_000_u32).flat_map(u32::to_le_bytes).collect();
+        let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
+        lz4.write_all(&data).unwrap();
+        let lz4 = lz4.finish().unwrap();
+        let zstd = zstd::encode_all(&data[..], 1).unwrap();
+        for (encoding, sent) in [("identity", &data), ("lz4", &lz4), ("zstd", &zstd)] {
+            assert!(decoded(encoding, sent, false).unwrap() == data, "{encoding}");
+            let half = &sent[..sent.len() / 2];
+            let error = decoded(encoding, half, true).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted, "{encoding}: {error}");
+            if encoding != "identity" {
+                let error = decoded(encoding, half, false).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{encoding}: {error}");
+                let error = decoded(encoding, &data, false).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{encoding}: {error}");
+            }
+        }
+        let error = decoded("br", b"", false).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
     }
 }

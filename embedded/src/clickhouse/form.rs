@@ -11,9 +11,7 @@ pub(crate) fn boundary(content_type: &str) -> Option<&str> {
     if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
         return None;
     }
-    let boundary = rest
-        .split(';')
-        .find_map(|part| part.trim().strip_prefix("boundary="))?;
+    let boundary = rest.split(';').find_map(|part| part.trim().strip_prefix("boundary="))?;
     Some(boundary.trim_matches('"')).filter(|boundary| !boundary.is_empty())
 }
 
@@ -39,8 +37,7 @@ pub(crate) fn read(
         request.set_param(name, value)?;
         rest = Some(&part[end + delimiter.len()..]);
     }
-    rest.map(|_| ())
-        .ok_or_else(|| malformed("its boundary is not in it").into())
+    rest.map(|_| ()).ok_or_else(|| malformed("its boundary is not in it").into())
 }
 
 /// Why a form was not read.
@@ -80,8 +77,7 @@ fn malformed(why: &str) -> Exception {
 }
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len())
-        .position(|window| window == wanted)
+    text.windows(wanted.len()).position(|window| window == wanted)
 }
 
 #[cfg(test)]
@@ -111,16 +107,8 @@ mod tests {
     #[test]
     fn damaged_forms_are_refused() {
         let long = "x".repeat(300);
-        for form in [
-            "",
-            "--XX",
-            "--XX\r\nname=\"a\"",
-            "--XX\r\n\r\n\r\n\r\n--XX--",
-            &long,
-        ] {
-            let error = read_form(form)
-                .err()
-                .unwrap_or_else(|| panic!("{form:?} was read"));
+        for form in ["", "--XX", "--XX\r\nname=\"a\"", "--XX\r\n\r\n\r\n\r\n--XX--", &long] {
+            let error = read_form(form).err().unwrap_or_else(|| panic!("{form:?} was read"));
             assert!(error.contains("cannot read the form"), "{form:?}: {error}");
         }
         let file = "--XX\r\nname=\"t\"; filename=\"t\"\r\n\r\n1\r\n--XX--";
@@ -129,14 +117,8 @@ mod tests {
 
     #[test]
     fn only_forms_have_a_boundary() {
-        assert_eq!(
-            boundary("multipart/form-data; boundary=\"a b\""),
-            Some("a b")
-        );
-        assert_eq!(
-            boundary("Multipart/Form-Data; charset=x; boundary=ab"),
-            Some("ab")
-        );
+        assert_eq!(boundary("multipart/form-data; boundary=\"a b\""), Some("a b"));
+        assert_eq!(boundary("Multipart/Form-Data; charset=x; boundary=ab"), Some("ab"));
         assert_eq!(boundary("text/plain; boundary=ab"), None);
         assert_eq!(boundary("multipart/form-data; boundary="), None);
         assert_eq!(boundary("multipart/form-data"), None);

@@ -103,15 +103,11 @@ async fn handle(State(endpoint): State<Arc<Endpoint>>, request: HttpRequest) -> 
     if read_only && parts.uri.query().is_none() {
         return "Ok.\n".into_response();
     }
-    let request = match Request::read(
-        &parts.method,
-        &parts.uri,
-        &parts.headers,
-        &endpoint.credentials,
-    ) {
-        Ok(request) => request,
-        Err(exception) => return failed(&exception, &endpoint, &random_id()),
-    };
+    let request =
+        match Request::read(&parts.method, &parts.uri, &parts.headers, &endpoint.credentials) {
+            Ok(request) => request,
+            Err(exception) => return failed(&exception, &endpoint, &random_id()),
+        };
     let id = request.query_id.clone().unwrap_or_else(random_id);
     match answer(&endpoint, request, body).await {
         Ok(reply) => succeeded(reply, &endpoint, &id),
@@ -122,10 +118,7 @@ async fn handle(State(endpoint): State<Arc<Endpoint>>, request: HttpRequest) -> 
 async fn answer(endpoint: &Endpoint, request: Request, body: Body) -> Result<Reply, Exception> {
     let gone = || Exception::new(210, "NETWORK_ERROR", "the server is shutting down");
     let mut cut_off = endpoint.cut_off.subscribe();
-    let permit = Arc::clone(&endpoint.running)
-        .acquire_owned()
-        .await
-        .map_err(|_| gone())?;
+    let permit = Arc::clone(&endpoint.running).acquire_owned().await.map_err(|_| gone())?;
     let (pump, reader) = body::channel();
     let (sender, mut reply) = oneshot::channel();
     let stop = endpoint.cut_off.subscribe();
@@ -156,39 +149,20 @@ async fn answer(endpoint: &Endpoint, request: Request, body: Body) -> Result<Rep
 }
 
 fn succeeded(reply: Reply, endpoint: &Endpoint, id: &str) -> Response {
-    let Reply {
-        format,
-        progress,
-        body,
-    } = reply;
+    let Reply { format, progress, body } = reply;
     let tag = random_letters();
     let body = match body {
         ReplyBody::Whole(bytes) => Body::from(bytes),
-        ReplyBody::Stream(begin, rest) => Body::from_stream(stream_body(
-            begin,
-            rest,
-            tag.clone(),
-            endpoint.version.clone(),
-        )),
+        ReplyBody::Stream(begin, rest) => {
+            Body::from_stream(stream_body(begin, rest, tag.clone(), endpoint.version.clone()))
+        }
     };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(content_type(&format)),
-    );
-    headers.insert(
-        HeaderName::from_static("x-clickhouse-format"),
-        header_value(&format),
-    );
-    headers.insert(
-        HeaderName::from_static("x-clickhouse-exception-tag"),
-        header_value(&tag),
-    );
-    headers.insert(
-        HeaderName::from_static("x-clickhouse-summary"),
-        summary(progress),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(&format)));
+    headers.insert(HeaderName::from_static("x-clickhouse-format"), header_value(&format));
+    headers.insert(HeaderName::from_static("x-clickhouse-exception-tag"), header_value(&tag));
+    headers.insert(HeaderName::from_static("x-clickhouse-summary"), summary(progress));
     common_headers(&mut response, endpoint, id);
     response
 }
@@ -199,10 +173,7 @@ fn failed(exception: &Exception, endpoint: &Endpoint, id: &str) -> Response {
     let headers = response.headers_mut();
     let plain = HeaderValue::from_static("text/plain; charset=UTF-8");
     headers.insert(header::CONTENT_TYPE, plain);
-    headers.insert(
-        HeaderName::from_static("x-clickhouse-exception-code"),
-        exception.code.into(),
-    );
+    headers.insert(HeaderName::from_static("x-clickhouse-exception-code"), exception.code.into());
     common_headers(&mut response, endpoint, id);
     response
 }
@@ -210,18 +181,9 @@ fn failed(exception: &Exception, endpoint: &Endpoint, id: &str) -> Response {
 fn common_headers(response: &mut Response, endpoint: &Endpoint, id: &str) {
     let headers = response.headers_mut();
     let server = HeaderValue::from_static("volley-embedded");
-    headers.insert(
-        HeaderName::from_static("x-clickhouse-server-display-name"),
-        server,
-    );
-    headers.insert(
-        HeaderName::from_static("x-clickhouse-timezone"),
-        endpoint.timezone.clone(),
-    );
-    headers.insert(
-        HeaderName::from_static("x-clickhouse-query-id"),
-        header_value(id),
-    );
+    headers.insert(HeaderName::from_static("x-clickhouse-server-display-name"), server);
+    headers.insert(HeaderName::from_static("x-clickhouse-timezone"), endpoint.timezone.clone());
+    headers.insert(HeaderName::from_static("x-clickhouse-query-id"), header_value(id));
 }
 
 /// The engine's text as a server sends it: with the version, and a line end.
@@ -305,10 +267,7 @@ fn content_type(format: &str) -> &'static str {
         "application/x-ndjson; charset=UTF-8"
     } else if starts("JSON") {
         "application/json; charset=UTF-8"
-    } else if ["Pretty", "Vertical", "Values", "Markdown", "SQLInsert"]
-        .into_iter()
-        .any(starts)
-    {
+    } else if ["Pretty", "Vertical", "Values", "Markdown", "SQLInsert"].into_iter().any(starts) {
         "text/plain; charset=UTF-8"
     } else if starts("XML") {
         "application/xml; charset=UTF-8"
@@ -318,12 +277,7 @@ fn content_type(format: &str) -> &'static str {
 }
 
 fn summary(progress: Progress) -> HeaderValue {
-    let Progress {
-        read_rows,
-        read_bytes,
-        written_rows,
-        written_bytes,
-    } = progress;
+    let Progress { read_rows, read_bytes, written_rows, written_bytes } = progress;
     header_value(&format!(
         "{{\"read_rows\":\"{read_rows}\",\"read_bytes\":\"{read_bytes}\",\
          \"written_rows\":\"{written_rows}\",\"written_bytes\":\"{written_bytes}\"}}"
@@ -332,10 +286,7 @@ fn summary(progress: Progress) -> HeaderValue {
 
 /// What cannot be in a header is left out of it.
 fn header_value(text: &str) -> HeaderValue {
-    let visible: String = text
-        .chars()
-        .filter(|c| c.is_ascii_graphic() || *c == ' ')
-        .collect();
+    let visible: String = text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').collect();
     HeaderValue::from_str(&visible).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
@@ -343,20 +294,11 @@ fn header_value(text: &str) -> HeaderValue {
 fn random_id() -> String {
     let (a, b) = (random(), random());
     let hex = format!("{a:016x}{b:016x}");
-    [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ]
-    .join("-")
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 fn random_letters() -> String {
-    (0..16)
-        .map(|_| char::from(b'a' + (random() % 26) as u8))
-        .collect()
+    (0..16).map(|_| char::from(b'a' + (random() % 26) as u8)).collect()
 }
 
 /// Distinct each time; nothing here needs better randomness.

@@ -140,6 +140,9 @@ pub enum ClickHouseError {
 /// and temporary tables do not last), roles, external tables, `INTO OUTFILE`, and the `query_id`
 /// that a client chooses in the engine's own logs.
 ///
+/// Results in row formats without header or footer (TabSeparated, CSV, JSONEachRow, RowBinary,
+/// Native and their like) are streamed, all others are made whole in memory before they are sent.
+///
 /// One engine lives in a process: a second start fails until the first was shut down.
 #[derive(Debug)]
 pub struct EmbeddedClickHouse {
@@ -193,18 +196,13 @@ impl EmbeddedClickHouse {
 
         let path = find_library(options.libchdb.as_deref());
         let data = options.data;
-        let credentials = Credentials {
-            user: options.user,
-            password: options.password,
-        };
+        let credentials = Credentials { user: options.user, password: options.password };
         let started =
             tokio::task::spawn_blocking(move || start_engine(&path, data.as_deref(), credentials));
         let Started { engine, version } = match started.await {
             Ok(started) => started?,
             Err(join) => {
-                return Err(ClickHouseError::Broken {
-                    message: join.to_string(),
-                });
+                return Err(ClickHouseError::Broken { message: join.to_string() });
             }
         };
 
@@ -212,13 +210,7 @@ impl EmbeddedClickHouse {
         let server = tokio::spawn(http::serve(listener, Arc::clone(&engine.endpoint), stopped));
         let url = format!("http://{address}");
         tracing::debug!(%url, %version, "embedded ClickHouse is up");
-        Ok(Self {
-            url,
-            version,
-            stop_accepting,
-            server,
-            engine,
-        })
+        Ok(Self { url, version, stop_accepting, server, engine })
     }
 
     /// Where it listens: `http://127.0.0.1:PORT`.
@@ -247,10 +239,7 @@ impl EmbeddedClickHouse {
         let Self { mut engine, .. } = self;
         let closed = tokio::task::spawn_blocking(move || {
             engine.cut_off();
-            if Handle::current()
-                .block_on(time::timeout(GRACE, engine.endpoint.idle()))
-                .is_err()
-            {
+            if Handle::current().block_on(time::timeout(GRACE, engine.endpoint.idle())).is_err() {
                 tracing::warn!("a statement of the embedded ClickHouse does not end: leaving it");
             }
             // Closing writes to disk and joins threads.
@@ -266,11 +255,7 @@ impl EmbeddedClickHouse {
 fn find_library(option: Option<&Path>) -> PathBuf {
     option
         .map(Path::to_owned)
-        .or_else(|| {
-            env::var_os(cache::LIBCHDB_VAR)
-                .filter(|path| !path.is_empty())
-                .map(Into::into)
-        })
+        .or_else(|| env::var_os(cache::LIBCHDB_VAR).filter(|path| !path.is_empty()).map(Into::into))
         .unwrap_or_else(cache::libchdb_path)
 }
 
@@ -285,9 +270,7 @@ fn start_engine(
     credentials: Credentials,
 ) -> Result<Started, ClickHouseError> {
     if !library.is_file() {
-        return Err(ClickHouseError::NoLibrary {
-            path: library.to_owned(),
-        });
+        return Err(ClickHouseError::NoLibrary { path: library.to_owned() });
     }
     let claim = Claim::take().ok_or(ClickHouseError::AlreadyRunning)?;
     let library = Library::get(library).map_err(|error| ClickHouseError::Load {
@@ -295,46 +278,22 @@ fn start_engine(
         source: Box::new(error),
     })?;
     let (scratch, path) = data_folder(data)?;
-    let mut arguments = vec![
-        CString::from(c"clickhouse"),
-        CString::from(c"--progress=off"),
-    ];
+    let mut arguments = vec![CString::from(c"clickhouse"), CString::from(c"--progress=off")];
     let mut path_argument = b"--path=".to_vec();
     path_argument.extend_from_slice(path.as_os_str().as_bytes());
     arguments.push(
-        CString::new(path_argument).map_err(|error| ClickHouseError::Data {
-            path: path.clone(),
-            source: error.into(),
-        })?,
+        CString::new(path_argument)
+            .map_err(|error| ClickHouseError::Data { path: path.clone(), source: error.into() })?,
     );
     let mut root = Connection::open(library, &arguments).ok_or(ClickHouseError::Engine { path })?;
     let (answer, _) = root
         .query(b"SELECT version(), timezone()", "TabSeparatedRaw", &[])
-        .map_err(|exception| ClickHouseError::Broken {
-            message: exception.message,
-        })?;
+        .map_err(|exception| ClickHouseError::Broken { message: exception.message })?;
     let answer = String::from_utf8_lossy(&answer).into_owned();
-    let (version, timezone) = answer
-        .trim_end()
-        .split_once('\t')
-        .unwrap_or((&answer, "UTC"));
-    let endpoint = Arc::new(Endpoint::new(
-        library,
-        arguments,
-        credentials,
-        version,
-        timezone,
-    ));
-    let engine = Engine {
-        root,
-        endpoint,
-        _scratch: scratch,
-        _claim: claim,
-    };
-    Ok(Started {
-        engine,
-        version: version.to_owned(),
-    })
+    let (version, timezone) = answer.trim_end().split_once('\t').unwrap_or((&answer, "UTC"));
+    let endpoint = Arc::new(Endpoint::new(library, arguments, credentials, version, timezone));
+    let engine = Engine { root, endpoint, _scratch: scratch, _claim: claim };
+    Ok(Started { engine, version: version.to_owned() })
 }
 
 /// The folder to use, absolute, and the temporary one to remove later.
@@ -351,9 +310,7 @@ fn data_folder(data: Option<&Path>) -> Result<(Option<TempDir>, PathBuf), ClickH
         return Ok((None, path));
     }
     let parent = env::temp_dir();
-    let scratch = tempfile::Builder::new()
-        .prefix("volley-clickhouse-")
-        .tempdir();
+    let scratch = tempfile::Builder::new().prefix("volley-clickhouse-").tempdir();
     let scratch = scratch.map_err(fail(&parent))?;
     let path = scratch.path().to_owned();
     Ok((Some(scratch), path))

@@ -130,24 +130,17 @@ impl Request {
 }
 
 pub(crate) fn unsupported(what: &str) -> Exception {
-    Exception::new(
-        48,
-        "NOT_IMPLEMENTED",
-        &format!("the embedded ClickHouse has no {what}"),
-    )
+    Exception::new(48, "NOT_IMPLEMENTED", &format!("the embedded ClickHouse has no {what}"))
 }
 
 /// The parameters of a URL, `+` and percent-decoded. What is no valid escape stays as it is.
 fn url_params(query: &str) -> impl Iterator<Item = (String, Vec<u8>)> {
     let decode =
         |text: &str| -> Vec<u8> { percent_decode(text.replace('+', " ").as_bytes()).collect() };
-    query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(move |pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (lossy(&decode(name)), decode(value))
-        })
+    query.split('&').filter(|pair| !pair.is_empty()).map(move |pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (lossy(&decode(name)), decode(value))
+    })
 }
 
 /// A web page that the user happens to visit must not run queries here: browsers say where a
@@ -180,9 +173,7 @@ fn credentials(
     ];
     let refused = |why: &str| Exception::new(516, "AUTHENTICATION_FAILED", why);
     if ways.iter().filter(|given| **given).count() > 1 {
-        return Err(refused(
-            "Invalid authentication: credentials are given in more than one way",
-        ));
+        return Err(refused("Invalid authentication: credentials are given in more than one way"));
     }
     let (user, password) = if let Some(basic) = basic {
         let decoded = basic
@@ -200,9 +191,7 @@ fn credentials(
         (user, password)
     };
     Ok(Credentials {
-        user: user
-            .filter(|user| !user.is_empty())
-            .unwrap_or_else(|| "default".into()),
+        user: user.filter(|user| !user.is_empty()).unwrap_or_else(|| "default".into()),
         password: password.unwrap_or_default(),
     })
 }

@@ -1,6 +1,7 @@
 //! Runs one request on the engine. Everything here blocks, and runs on blocking threads only.
 
 use std::io::{self, Read};
+use std::mem;
 
 use bytes::{Bytes, BytesMut};
 use tokio::runtime::Handle;
@@ -22,9 +23,23 @@ const WHOLE_RESULT_BYTES: usize = 1024 * 1024;
 /// How many bytes of an INSERT go to the engine at once. It queues 16 such chunks.
 const INSERT_CHUNK_BYTES: usize = 256 * 1024;
 
-/// Formats that end with the positions of what went before. The engine counts positions anew in
-/// each block that it streams, so these results are made whole, in memory.
-const HAS_FOOTER: [&str; 3] = ["Arrow", "Parquet", "ORC"];
+/// Formats whose results are streamed: those without a header, a footer, or an end mark. The engine
+/// writes each block that it streams as a document of its own, so all others are made whole, in
+/// memory.
+const STREAMABLE: [&str; 12] = [
+    "CSV",
+    "JSONCompactEachRow",
+    "JSONEachRow",
+    "JSONLines",
+    "JSONStringsEachRow",
+    "NDJSON",
+    "Native",
+    "RowBinary",
+    "TSV",
+    "TSVRaw",
+    "TabSeparated",
+    "TabSeparatedRaw",
+];
 
 /// The answer to a request.
 #[derive(Debug)]
@@ -64,11 +79,7 @@ pub(crate) fn run(
         Ok(Prepared::Done(done)) => {
             let _ = reply.send(Ok(done));
         }
-        Ok(Prepared::Query {
-            sql,
-            format,
-            params,
-        }) => {
+        Ok(Prepared::Query { sql, format, params }) => {
             answer_query(&mut connection, &sql, &format, &params, reply, cut_off);
         }
         Err(exception) => {
@@ -79,11 +90,7 @@ pub(crate) fn run(
 
 enum Prepared {
     Done(Reply),
-    Query {
-        sql: Vec<u8>,
-        format: String,
-        params: Vec<(Vec<u8>, Vec<u8>)>,
-    },
+    Query { sql: Vec<u8>, format: String, params: Vec<(Vec<u8>, Vec<u8>)> },
 }
 
 fn prepare(
@@ -92,9 +99,7 @@ fn prepare(
     body: BodyReader,
 ) -> Result<Prepared, Exception> {
     if request.compress || request.decompress {
-        return Err(unsupported(
-            "compress=1 and decompress=1: use Content-Encoding",
-        ));
+        return Err(unsupported("compress=1 and decompress=1: use Content-Encoding"));
     }
     let encoding = request.content_encoding.as_deref();
     let mut body = body::decode(body, encoding).map_err(|error| match error.kind() {
@@ -119,11 +124,7 @@ fn prepare(
     let mut text = Vec::new();
     let mut source = io::Cursor::new(head).chain(body);
     match read_statement(&mut source, &mut text)? {
-        Statement::Insert {
-            sql_len,
-            format,
-            data_at,
-        } => {
+        Statement::Insert { sql_len, format, data_at } => {
             let data = io::Cursor::new(&text[data_at..]).chain(source);
             insert(connection, &text[..sql_len], format, &request.params, data).map(Prepared::Done)
         }
@@ -131,12 +132,12 @@ fn prepare(
             if statement::writes_outfile(&text) {
                 return Err(unsupported("INTO OUTFILE"));
             }
+            if statement::is_several(&text) {
+                let text = "Syntax error (Multi-statements are not allowed)";
+                return Err(Exception::new(62, "SYNTAX_ERROR", text));
+            }
             let format = request.format.unwrap_or_else(|| "TabSeparated".into());
-            Ok(Prepared::Query {
-                sql: text,
-                format,
-                params: request.params,
-            })
+            Ok(Prepared::Query { sql: text, format, params: request.params })
         }
     }
 }
@@ -144,11 +145,7 @@ fn prepare(
 /// Gives the fresh session the request's database and settings. It is closed after the request,
 /// so nothing has to be undone.
 fn set_up(connection: &mut Connection, request: &Request) -> Result<(), Exception> {
-    if let Some(database) = request
-        .database
-        .as_ref()
-        .filter(|database| !database.is_empty())
-    {
+    if let Some(database) = request.database.as_ref().filter(|database| !database.is_empty()) {
         let mut sql = b"USE ".to_vec();
         quote(&mut sql, database, b'`');
         connection.query(&sql, "Null", &[])?;
@@ -220,21 +217,23 @@ fn insert(
     mut data: impl Read,
 ) -> Result<Reply, Exception> {
     let mut insert = connection.insert(sql, &format, params)?;
+    // The last bytes are held back until the client has sent all of its body: the engine must not
+    // see the end of a body that is then cut off.
     let mut chunk = vec![0; INSERT_CHUNK_BYTES];
+    let mut held = vec![0; INSERT_CHUNK_BYTES];
+    let mut held_len = 0;
     loop {
         // An error leaves the insert unfinished, and dropping it then cancels it.
         let read = data.read(&mut chunk).map_err(|error| unreadable(&error))?;
-        if read == 0 {
+        let wants_more = insert.append(&held[..held_len]);
+        if read == 0 || !wants_more {
             break;
         }
-        insert.append(&chunk[..read])?;
+        mem::swap(&mut chunk, &mut held);
+        held_len = read;
     }
     let progress = insert.finish()?;
-    Ok(Reply {
-        format,
-        progress,
-        body: ReplyBody::Whole(Bytes::new()),
-    })
+    Ok(Reply { format, progress, body: ReplyBody::Whole(Bytes::new()) })
 }
 
 fn unreadable(error: &io::Error) -> Exception {
@@ -253,7 +252,7 @@ fn answer_query(
     cut_off: watch::Receiver<bool>,
 ) {
     let named = statement::output_format(sql).unwrap_or_else(|| format.to_owned());
-    if !HAS_FOOTER.contains(&named.as_str()) {
+    if STREAMABLE.contains(&named.as_str()) {
         // The engine streams only SELECTs, and runs nothing of what it refuses to stream.
         match connection.stream(sql, format, params) {
             Ok(stream) => return answer_stream(stream, named, reply, cut_off),
@@ -267,11 +266,7 @@ fn answer_query(
     let answer = connection.query(sql, format, params);
     let _ = reply.send(answer.map(|(body, progress)| {
         let body = ReplyBody::Whole(body);
-        Reply {
-            format: named,
-            progress,
-            body,
-        }
+        Reply { format: named, progress, body }
     }));
 }
 
@@ -291,11 +286,7 @@ fn answer_stream(
             }
             Ok(None) => {
                 let body = ReplyBody::Whole(begin.freeze());
-                let _ = reply.send(Ok(Reply {
-                    format,
-                    progress,
-                    body,
-                }));
+                let _ = reply.send(Ok(Reply { format, progress, body }));
                 return;
             }
             Err(exception) => {
@@ -306,14 +297,7 @@ fn answer_stream(
     }
     let (sender, receiver) = mpsc::channel(1);
     let body = ReplyBody::Stream(begin.freeze(), receiver);
-    if reply
-        .send(Ok(Reply {
-            format,
-            progress,
-            body,
-        }))
-        .is_err()
-    {
+    if reply.send(Ok(Reply { format, progress, body })).is_err() {
         return;
     }
     loop {

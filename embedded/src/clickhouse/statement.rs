@@ -33,9 +33,7 @@ pub(crate) fn classify(text: &[u8], more: bool) -> Statement {
 /// The name in the `FORMAT name` that ends a query, if there is one.
 pub(crate) fn output_format(text: &[u8]) -> Option<String> {
     let tokens = top_level(text);
-    let at = tokens
-        .iter()
-        .rposition(|token| token.eq_ignore_ascii_case(b"FORMAT"))?;
+    let at = tokens.iter().rposition(|token| token.eq_ignore_ascii_case(b"FORMAT"))?;
     let name = tokens.get(at + 1)?;
     let ends = tokens
         .get(at + 2)
@@ -48,6 +46,13 @@ pub(crate) fn writes_outfile(text: &[u8]) -> bool {
     top_level(text)
         .windows(2)
         .any(|two| two[0].eq_ignore_ascii_case(b"INTO") && two[1].eq_ignore_ascii_case(b"OUTFILE"))
+}
+
+/// Whether another statement follows a `;`.
+pub(crate) fn is_several(text: &[u8]) -> bool {
+    let tokens = top_level(text);
+    let first = tokens.iter().position(|token| *token == b";");
+    first.is_some_and(|first| tokens[first..].iter().any(|token| *token != b";"))
 }
 
 /// The words and single characters outside parentheses and quotes.
@@ -90,11 +95,7 @@ fn classify_tokens(tokens: &mut Tokens<'_>) -> Option<Statement> {
                 let sql_len = word.start;
                 if tokens.text[word.clone()].eq_ignore_ascii_case(b"VALUES") {
                     let data_at = tokens.at;
-                    return Some(Statement::Insert {
-                        sql_len,
-                        format: "Values".into(),
-                        data_at,
-                    });
+                    return Some(Statement::Insert { sql_len, format: "Values".into(), data_at });
                 }
                 if tokens.text[word.clone()].eq_ignore_ascii_case(b"FORMAT") {
                     let Token::Word(name) = tokens.next()? else {
@@ -102,17 +103,10 @@ fn classify_tokens(tokens: &mut Tokens<'_>) -> Option<Statement> {
                     };
                     let format = String::from_utf8_lossy(&tokens.text[name]).into_owned();
                     tokens.skip_to_data();
-                    return Some(Statement::Insert {
-                        sql_len,
-                        format,
-                        data_at: tokens.at,
-                    });
+                    return Some(Statement::Insert { sql_len, format, data_at: tokens.at });
                 }
                 let reads = [&b"SELECT"[..], b"WITH", b"FROM", b"WATCH"];
-                if reads
-                    .iter()
-                    .any(|read| tokens.text[word.clone()].eq_ignore_ascii_case(read))
-                {
+                if reads.iter().any(|read| tokens.text[word.clone()].eq_ignore_ascii_case(read)) {
                     return Some(Statement::Other);
                 }
             }
@@ -146,10 +140,7 @@ impl Tokens<'_> {
             b')' => Some(Token::Close),
             b'\'' | b'"' | b'`' => self.skip_quoted(first),
             _ if is_word(first) => {
-                self.at += self.text[self.at..]
-                    .iter()
-                    .take_while(|byte| is_word(**byte))
-                    .count();
+                self.at += self.text[self.at..].iter().take_while(|byte| is_word(**byte)).count();
                 Some(Token::Word(start..self.at))
             }
             other => Some(Token::Other(other)),
@@ -171,14 +162,9 @@ impl Tokens<'_> {
             let space = rest.iter().take_while(|byte| is_space(**byte)).count();
             let rest = &rest[space..];
             let comment = if rest.starts_with(b"--") || rest.starts_with(b"# ") {
-                rest.iter()
-                    .position(|byte| *byte == b'\n')
-                    .map_or(rest.len(), |end| end + 1)
+                rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1)
             } else if rest.starts_with(b"/*") {
-                rest.windows(2)
-                    .skip(2)
-                    .position(|two| two == b"*/")
-                    .map_or(rest.len(), |at| at + 4)
+                rest.windows(2).skip(2).position(|two| two == b"*/").map_or(rest.len(), |at| at + 4)
             } else {
                 0
             };
@@ -222,12 +208,7 @@ impl Tokens<'_> {
     /// line end. (A `;` after the name is skipped too.)
     fn skip_to_data(&mut self) {
         let rest = &self.text[self.at..];
-        let blanks = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .take_while(|b| matches!(b, b' ' | b'\t'))
-                .count()
-        };
+        let blanks = |bytes: &[u8]| bytes.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
         let mut skip = blanks(rest);
         if rest.get(skip) == Some(&b';') {
             skip += 1;
@@ -255,15 +236,9 @@ mod tests {
     fn check(text: &str, expect: Option<(&str, &str, &str)>) {
         let bytes = text.as_bytes();
         let found = match classify(bytes, false) {
-            Statement::Insert {
-                sql_len,
-                format,
-                data_at,
-            } => Some((
-                text[..sql_len].to_owned(),
-                format,
-                text[data_at..].to_owned(),
-            )),
+            Statement::Insert { sql_len, format, data_at } => {
+                Some((text[..sql_len].to_owned(), format, text[data_at..].to_owned()))
+            }
             Statement::Other => None,
             Statement::Incomplete => panic!("{text:?} is whole"),
         };
@@ -284,41 +259,18 @@ mod tests {
 
     #[test]
     fn inserts_end_at_their_format() {
-        check(
-            "INSERT INTO t FORMAT CSV\n1,2",
-            Some(("INSERT INTO t ", "CSV", "1,2")),
-        );
-        check(
-            "insert into t format CSV\r\n\n1",
-            Some(("insert into t ", "CSV", "\n1")),
-        );
-        check(
-            "INSERT INTO t FORMAT CSV 1,2",
-            Some(("INSERT INTO t ", "CSV", "1,2")),
-        );
-        check(
-            "INSERT INTO t FORMAT CSV;\n1,2",
-            Some(("INSERT INTO t ", "CSV", "1,2")),
-        );
-        check(
-            "INSERT INTO t VALUES (1)",
-            Some(("INSERT INTO t ", "Values", " (1)")),
-        );
+        check("INSERT INTO t FORMAT CSV\n1,2", Some(("INSERT INTO t ", "CSV", "1,2")));
+        check("insert into t format CSV\r\n\n1", Some(("insert into t ", "CSV", "\n1")));
+        check("INSERT INTO t FORMAT CSV 1,2", Some(("INSERT INTO t ", "CSV", "1,2")));
+        check("INSERT INTO t FORMAT CSV;\n1,2", Some(("INSERT INTO t ", "CSV", "1,2")));
+        check("INSERT INTO t VALUES (1)", Some(("INSERT INTO t ", "Values", " (1)")));
         check(
             "INSERT INTO db.`t``)` (a, `values`) SETTINGS x = 'FORMAT y' FORMAT Native \nX",
-            Some((
-                "INSERT INTO db.`t``)` (a, `values`) SETTINGS x = 'FORMAT y' ",
-                "Native",
-                "X",
-            )),
+            Some(("INSERT INTO db.`t``)` (a, `values`) SETTINGS x = 'FORMAT y' ", "Native", "X")),
         );
         check(
             "-- c\n/* FORMAT x */ INSERT INTO TABLE format.values (a) FORMAT TSV\n1",
-            Some((
-                "-- c\n/* FORMAT x */ INSERT INTO TABLE format.values (a) ",
-                "TSV",
-                "1",
-            )),
+            Some(("-- c\n/* FORMAT x */ INSERT INTO TABLE format.values (a) ", "TSV", "1")),
         );
         check(
             "INSERT INTO FUNCTION null('a Int8') VALUES (1)",
@@ -348,10 +300,7 @@ mod tests {
         let format = |text: &str| output_format(text.as_bytes());
         assert_eq!(format("SELECT 1 FORMAT JSON"), Some("JSON".into()));
         assert_eq!(format("SELECT 1 format JSON;"), Some("JSON".into()));
-        assert_eq!(
-            format("SELECT 1 FORMAT JSON SETTINGS a = 1"),
-            Some("JSON".into())
-        );
+        assert_eq!(format("SELECT 1 FORMAT JSON SETTINGS a = 1"), Some("JSON".into()));
         assert_eq!(format("SELECT format FROM t"), None);
         assert_eq!(format("SELECT * FROM (SELECT 1 FORMAT JSON)"), None);
         assert_eq!(format("SELECT 'FORMAT JSON'"), None);
@@ -361,6 +310,12 @@ mod tests {
     fn files_are_recognised_outside_strings() {
         assert!(writes_outfile(b"SELECT 1 INTO /* x */ outfile 'f'"));
         assert!(!writes_outfile(b"SELECT 'INTO OUTFILE'"));
+    }
+
+    #[test]
+    fn several_statements_are_recognised() {
+        assert!(is_several(b"SELECT 1; SELECT 2"));
+        assert!(!is_several(b"SELECT ';' ; -- SELECT 2\n;"));
     }
 
     #[test]
@@ -377,10 +332,7 @@ mod tests {
                 })
                 .collect();
             for text in [text.clone(), [b"INSERT INTO t ", &text[..]].concat()] {
-                if let Statement::Insert {
-                    sql_len, data_at, ..
-                } = classify(&text, false)
-                {
+                if let Statement::Insert { sql_len, data_at, .. } = classify(&text, false) {
                     assert!(sql_len <= data_at && data_at <= text.len(), "{text:?}");
                 }
                 output_format(&text);

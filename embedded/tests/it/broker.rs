@@ -20,19 +20,13 @@ fn client(broker: &EmbeddedBroker) -> ClientConfig {
 
 /// Sends messages of so many bytes to each of the topic's partitions in turn.
 fn produce(broker: &EmbeddedBroker, topic: &str, partitions: i32, messages: i32, bytes: usize) {
-    let producer: BaseProducer = client(broker)
-        .set("enable.idempotence", "true")
-        .set("linger.ms", "1")
-        .create()
-        .unwrap();
+    let producer: BaseProducer =
+        client(broker).set("enable.idempotence", "true").set("linger.ms", "1").create().unwrap();
     for number in 0..messages {
         let key = number.to_string();
         let payload = vec![b'x'; bytes];
         let partition = number % partitions;
-        let record = BaseRecord::to(topic)
-            .partition(partition)
-            .key(&key)
-            .payload(&payload);
+        let record = BaseRecord::to(topic).partition(partition).key(&key).payload(&payload);
         producer.send(record).map_err(|(error, _)| error).unwrap();
         producer.poll(Duration::ZERO);
     }
@@ -59,10 +53,7 @@ fn a_group_reads_every_message_of_every_partition_once() {
     let started = Instant::now();
     let mut keys = HashSet::new();
     let mut seen = [0, 0];
-    while keys.len() < 300
-        || members
-            .iter()
-            .any(|member| member.assignment().unwrap().count() == 0)
+    while keys.len() < 300 || members.iter().any(|member| member.assignment().unwrap().count() == 0)
     {
         for (index, member) in members.iter().enumerate() {
             if let Some(message) = member.poll(POLL) {
@@ -72,17 +63,10 @@ fn a_group_reads_every_message_of_every_partition_once() {
                 member.commit_message(&message, CommitMode::Sync).unwrap();
             }
         }
-        assert!(
-            started.elapsed() < PATIENCE,
-            "read {} messages, {seen:?}",
-            keys.len()
-        );
+        assert!(started.elapsed() < PATIENCE, "read {} messages, {seen:?}", keys.len());
     }
     assert_eq!(seen.iter().sum::<i32>(), 300, "each message once: {seen:?}");
-    let partitions: usize = members
-        .iter()
-        .map(|member| member.assignment().unwrap().count())
-        .sum();
+    let partitions: usize = members.iter().map(|member| member.assignment().unwrap().count()).sum();
     assert_eq!(partitions, 3);
 }
 
@@ -119,9 +103,7 @@ fn a_broker_that_went_away_comes_back_with_its_messages() {
     produce(&broker, "t", 1, 5, 10);
     broker.stop().unwrap();
     let probe: BaseConsumer = client(&broker).create().unwrap();
-    probe
-        .fetch_metadata(Some("t"), Duration::from_secs(1))
-        .expect_err("it is down");
+    probe.fetch_metadata(Some("t"), Duration::from_secs(1)).expect_err("it is down");
     broker.resume().unwrap();
     produce(&broker, "t", 1, 5, 10);
     assert_eq!(probe.fetch_watermarks("t", 0, PATIENCE).unwrap(), (0, 10));
@@ -136,25 +118,17 @@ fn a_partition_forgets_beyond_five_mebibytes() {
     let (low, high) = probe.fetch_watermarks("t", 0, PATIENCE).unwrap();
     assert_eq!(high, 100);
     let kept = (high - low) * 100_000;
-    assert!(
-        (3 << 20..=6 << 20).contains(&kept),
-        "{kept} bytes kept, from offset {low}"
-    );
+    assert!((3 << 20..=6 << 20).contains(&kept), "{kept} bytes kept, from offset {low}");
 }
 
 #[test]
 fn topics_appear_when_asked_for_and_are_created_once() {
     let broker = EmbeddedBroker::start().unwrap();
-    let probe: BaseConsumer = client(&broker)
-        .set("allow.auto.create.topics", "true")
-        .create()
-        .unwrap();
+    let probe: BaseConsumer =
+        client(&broker).set("allow.auto.create.topics", "true").create().unwrap();
     let metadata = probe.fetch_metadata(Some("asked-for"), PATIENCE).unwrap();
     assert_eq!(metadata.topics()[0].partitions().len(), 4);
     let error = broker.create_topic("asked-for", 1).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "the embedded broker did not create topic asked-for with 1 partitions"
-    );
+    assert_eq!(error, "the embedded broker did not create topic asked-for with 1 partitions");
     broker.create_topic("zero", 0).unwrap_err();
 }

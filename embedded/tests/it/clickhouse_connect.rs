@@ -51,17 +51,10 @@ async fn clickhouse_connect_inserts_and_queries() {
     with_engine(async |url| {
         let mut script = Command::new(&python);
         script.args(["-c", SCRIPT, url]);
-        let output = tokio::task::spawn_blocking(move || script.output())
-            .await
-            .unwrap()
-            .unwrap();
+        let output = tokio::task::spawn_blocking(move || script.output()).await.unwrap().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{said}");
-        assert_eq!(
-            String::from_utf8_lossy(&output.stdout),
-            "all done\n",
-            "{said}"
-        );
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "all done\n", "{said}");
     })
     .await;
 }

@@ -18,12 +18,7 @@ async fn any_bytes_as_a_statement_are_answered() {
                     state.to_le_bytes()[3]
                 })
                 .collect();
-            let begins = [
-                &b""[..],
-                b"SELECT ",
-                b"INSERT INTO ",
-                b"INSERT INTO t FORMAT ",
-            ];
+            let begins = [&b""[..], b"SELECT ", b"INSERT INTO ", b"INSERT INTO t FORMAT "];
             let statement = [begins[round % begins.len()], &noise].concat();
             let head = format!(
                 "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
@@ -46,11 +41,7 @@ async fn damaged_urls_and_headers_are_answered() {
             let request =
                 format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\n");
             let answer = raw(url, request.as_bytes()).await;
-            answer
-                .split(' ')
-                .nth(1)
-                .map(str::to_owned)
-                .unwrap_or_default()
+            answer.split(' ').nth(1).map(str::to_owned).unwrap_or_default()
         };
         // What is no escape stays what it is, as in ClickHouse.
         assert_eq!(get("/?query=SELECT+1%", "").await, "400");
@@ -58,30 +49,15 @@ async fn damaged_urls_and_headers_are_answered() {
         assert_eq!(get("/?query=SELECT+'%ff%fe%00'", "").await, "200");
         assert_eq!(get("/?query=SELECT+1&%ff=1", "").await, "404");
         assert_eq!(get("/?query=SELECT+1&&=&==", "").await, "404");
-        assert_eq!(
-            get("/?query=SELECT+1&param_=1&param_%00=%00", "").await,
-            "200"
-        );
+        assert_eq!(get("/?query=SELECT+1&param_=1&param_%00=%00", "").await, "200");
         let long = "a".repeat(1 << 20);
-        assert_eq!(
-            get("/?query=SELECT+1", &"X-Many: 1\r\n".repeat(200)).await,
-            "431"
-        );
-        assert_eq!(
-            get(&format!("/?query={}", &long[..70_000]), "").await,
-            "414"
-        );
+        assert_eq!(get("/?query=SELECT+1", &"X-Many: 1\r\n".repeat(200)).await, "431");
+        assert_eq!(get(&format!("/?query={}", &long[..70_000]), "").await, "414");
         // The answer may be lost when the connection is closed on what was not read.
         let answer = get("/?query=SELECT+1", &format!("X-Long: {long}\r\n")).await;
         assert!(answer == "431" || answer.is_empty(), "{answer}");
-        assert_eq!(
-            get("/?query=SELECT+1", "Authorization: Basic \x7f!!\r\n").await,
-            "400"
-        );
-        assert_eq!(
-            get("/?query=SELECT+1", "Authorization: Basic !!\r\n").await,
-            "403"
-        );
+        assert_eq!(get("/?query=SELECT+1", "Authorization: Basic \x7f!!\r\n").await, "400");
+        assert_eq!(get("/?query=SELECT+1", "Authorization: Basic !!\r\n").await, "403");
         let form = "Content-Type: multipart/form-data; boundary=x\r\n";
         assert_eq!(get("/?query=SELECT+1", form).await, "500");
         assert_eq!(post(url, "/", &long.repeat(2)).await.0, 400);
@@ -93,12 +69,7 @@ async fn damaged_urls_and_headers_are_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_goes_away_midway_stores_nothing() {
     with_engine(async |url| {
-        post(
-            url,
-            "/",
-            "CREATE TABLE t (a Int32) ENGINE = MergeTree ORDER BY a",
-        )
-        .await;
+        post(url, "/", "CREATE TABLE t (a Int32) ENGINE = MergeTree ORDER BY a").await;
         let promises = [
             "Content-Length: 1000000\r\n\r\n1\n2\n3\n",
             // Chunked: two whole chunks, and never the last one.
@@ -113,11 +84,7 @@ async fn a_client_that_goes_away_midway_stores_nothing() {
             wait_for(url, running, "1").await;
             drop(socket);
             wait_for(url, running, "0").await;
-            assert_eq!(
-                post(url, "/", "SELECT count() FROM t").await.1,
-                "0\n",
-                "{promise:?}"
-            );
+            assert_eq!(post(url, "/", "SELECT count() FROM t").await.1, "0\n", "{promise:?}");
         }
     })
     .await;

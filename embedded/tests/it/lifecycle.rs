@@ -11,10 +11,7 @@ use volley_embedded::{ClickHouseError, ClickHouseOptions, EmbeddedClickHouse};
 use crate::support::{connect, engine_turn, post, skip, wait_for};
 
 fn on(data: &std::path::Path) -> ClickHouseOptions {
-    ClickHouseOptions {
-        data: Some(data.to_owned()),
-        ..ClickHouseOptions::default()
-    }
+    ClickHouseOptions { data: Some(data.to_owned()), ..ClickHouseOptions::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,18 +39,10 @@ async fn a_process_has_one_engine() {
     let Some(_turn) = engine_turn().await else {
         return;
     };
-    let first = EmbeddedClickHouse::start(ClickHouseOptions::default())
-        .await
-        .unwrap();
+    let first = EmbeddedClickHouse::start(ClickHouseOptions::default()).await.unwrap();
     let second = EmbeddedClickHouse::start(ClickHouseOptions::default()).await;
-    assert!(
-        matches!(second, Err(ClickHouseError::AlreadyRunning)),
-        "{second:?}"
-    );
-    assert_eq!(
-        post(first.url(), "/", "SELECT 1").await,
-        (200, "1\n".into())
-    );
+    assert!(matches!(second, Err(ClickHouseError::AlreadyRunning)), "{second:?}");
+    assert_eq!(post(first.url(), "/", "SELECT 1").await, (200, "1\n".into()));
     first.shutdown().await;
 }
 
@@ -62,16 +51,11 @@ async fn shutdown_does_not_wait_for_idle_clients_and_endless_queries() {
     let Some(_turn) = engine_turn().await else {
         return;
     };
-    let clickhouse = EmbeddedClickHouse::start(ClickHouseOptions::default())
-        .await
-        .unwrap();
+    let clickhouse = EmbeddedClickHouse::start(ClickHouseOptions::default()).await.unwrap();
     let url = clickhouse.url().to_owned();
     let _idle = connect(&url).await;
     let mut endless = Vec::new();
-    for query in [
-        "SELECT+number+FROM+system.numbers",
-        "SELECT+max(number)+FROM+system.numbers",
-    ] {
+    for query in ["SELECT+number+FROM+system.numbers", "SELECT+max(number)+FROM+system.numbers"] {
         let mut socket = connect(&url).await;
         let request = format!("GET /?query={query} HTTP/1.1\r\nHost: x\r\n\r\n");
         socket.write_all(request.as_bytes()).await.unwrap();
@@ -82,9 +66,7 @@ async fn shutdown_does_not_wait_for_idle_clients_and_endless_queries() {
     wait_for(&url, running, "2").await;
     clickhouse.shutdown().await;
     // The engine has let go of the process: another one starts.
-    let next = EmbeddedClickHouse::start(ClickHouseOptions::default())
-        .await
-        .unwrap();
+    let next = EmbeddedClickHouse::start(ClickHouseOptions::default()).await.unwrap();
     next.shutdown().await;
 }
 
@@ -94,33 +76,18 @@ async fn what_cannot_start_says_why() {
         return;
     };
     let check = async |options: ClickHouseOptions, expect: &str| {
-        let error = EmbeddedClickHouse::start(options)
-            .await
-            .expect_err(expect)
-            .to_string();
+        let error = EmbeddedClickHouse::start(options).await.expect_err(expect).to_string();
         assert!(error.contains(expect), "{error}");
     };
-    let missing = ClickHouseOptions {
-        libchdb: Some("/no/such.so".into()),
-        ..Default::default()
-    };
-    check(
-        missing,
-        "no libchdb at /no/such.so: run `cargo xtask setup`, or set VOLLEY_LIBCHDB",
-    )
-    .await;
+    let missing = ClickHouseOptions { libchdb: Some("/no/such.so".into()), ..Default::default() };
+    check(missing, "no libchdb at /no/such.so: run `cargo xtask setup`, or set VOLLEY_LIBCHDB")
+        .await;
     let everywhere = ([0, 0, 0, 0], 0).into();
-    let open = ClickHouseOptions {
-        listen: everywhere,
-        ..ClickHouseOptions::default()
-    };
+    let open = ClickHouseOptions { listen: everywhere, ..ClickHouseOptions::default() };
     check(open, "loopback only").await;
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let listen = taken.local_addr().unwrap();
-    let busy = ClickHouseOptions {
-        listen,
-        ..ClickHouseOptions::default()
-    };
+    let busy = ClickHouseOptions { listen, ..ClickHouseOptions::default() };
     check(busy, &format!("cannot listen on {listen}")).await;
     let file = tempfile::NamedTempFile::new().unwrap();
     check(on(file.path()), "cannot use the ClickHouse data folder").await;
@@ -135,22 +102,13 @@ fn serve(data: &std::path::Path) -> Option<(Child, String)> {
         return None;
     }
     let mut serve = Command::new(example);
-    let child = serve
-        .arg(data)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
+    let child = serve.arg(data).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.unwrap();
     let stdout = child.stdout.as_mut().unwrap();
     let url = BufReader::new(stdout)
         .lines()
         .map_while(Result::ok)
-        .find_map(|line| {
-            line.strip_prefix("clickhouse ")?
-                .split(' ')
-                .next()
-                .map(str::to_owned)
-        });
+        .find_map(|line| line.strip_prefix("clickhouse ")?.split(' ').next().map(str::to_owned));
     Some((child, url.unwrap_or_default()))
 }
 
@@ -165,33 +123,17 @@ async fn ctrl_c_ends_a_process_cleanly_and_its_folder_opens_again() {
     };
     let create = "CREATE TABLE t (a Int32) ENGINE = MergeTree ORDER BY a";
     assert_eq!(post(&url, "/", create).await.0, 200);
-    assert_eq!(
-        post(&url, "/", "INSERT INTO t VALUES (1), (2)").await.0,
-        200
-    );
+    assert_eq!(post(&url, "/", "INSERT INTO t VALUES (1), (2)").await.0, 200);
 
     let pid = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{:?}: {said}", output.status);
-    assert_eq!(
-        said.trim(),
-        volley_embedded::NOTICE,
-        "the engine says nothing of its own"
-    );
+    assert_eq!(said.trim(), volley_embedded::NOTICE, "the engine says nothing of its own");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "");
 
     let clickhouse = EmbeddedClickHouse::start(on(data.path())).await.unwrap();
-    assert_eq!(
-        post(clickhouse.url(), "/", "SELECT sum(a) FROM t").await.1,
-        "3\n"
-    );
+    assert_eq!(post(clickhouse.url(), "/", "SELECT sum(a) FROM t").await.1, "3\n");
     clickhouse.shutdown().await;
 }

@@ -14,10 +14,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Says why a test does not run.
 pub(crate) fn skip(why: &str) {
-    assert!(
-        env::var_os("VOLLEY_NO_SKIP").is_none_or(|set| set != "1"),
-        "may not skip: {why}"
-    );
+    assert!(env::var_os("VOLLEY_NO_SKIP").is_none_or(|set| set != "1"), "may not skip: {why}");
     eprintln!("SKIPPED: {why}");
 }
 
@@ -39,9 +36,7 @@ pub(crate) async fn with_engine(test: impl AsyncFnOnce(&str)) {
     let Some(_turn) = engine_turn().await else {
         return;
     };
-    let clickhouse = EmbeddedClickHouse::start(ClickHouseOptions::default())
-        .await
-        .unwrap();
+    let clickhouse = EmbeddedClickHouse::start(ClickHouseOptions::default()).await.unwrap();
     test(clickhouse.url()).await;
     clickhouse.shutdown().await;
 }
@@ -54,10 +49,7 @@ pub(crate) async fn wait_for(url: &str, sql: &str, expect: &str) {
         if body.trim() == expect {
             return;
         }
-        assert!(
-            started.elapsed() < PATIENCE,
-            "{sql} answers {body:?}, not {expect:?}"
-        );
+        assert!(started.elapsed() < PATIENCE, "{sql} answers {body:?}, not {expect:?}");
         tokio::task::yield_now().await;
     }
 }
@@ -70,10 +62,7 @@ pub(crate) async fn post(url: &str, path: &str, body: &str) -> (u16, String) {
     );
     let answer = raw(url, format!("{head}{body}").as_bytes()).await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok());
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     (status.unwrap_or(0), body.to_owned())
 }
 
@@ -83,14 +72,10 @@ pub(crate) async fn raw(url: &str, bytes: &[u8]) -> String {
     // The server may answer and close before it has read everything.
     let _ = socket.write_all(bytes).await;
     let mut answer = Vec::new();
-    let _ = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut answer))
-        .await
-        .unwrap();
+    let _ = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut answer)).await.unwrap();
     String::from_utf8_lossy(&answer).into_owned()
 }
 
 pub(crate) async fn connect(url: &str) -> TcpStream {
-    TcpStream::connect(url.strip_prefix("http://").unwrap())
-        .await
-        .unwrap()
+    TcpStream::connect(url.strip_prefix("http://").unwrap()).await.unwrap()
 }

@@ -79,7 +79,6 @@ const KINDS: &[(u32, ErrorKind)] = &[
     (117, ErrorKind::Data),       // INCORRECT_DATA
     (321, ErrorKind::Data),       // VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
     (159, ErrorKind::Transient),  // TIMEOUT_EXCEEDED
-    (164, ErrorKind::Transient),  // READONLY
     (202, ErrorKind::Transient),  // TOO_MANY_SIMULTANEOUS_QUERIES
     (209, ErrorKind::Transient),  // SOCKET_TIMEOUT
     (210, ErrorKind::Transient),  // NETWORK_ERROR

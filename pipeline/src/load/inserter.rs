@@ -30,6 +30,8 @@ pub(crate) enum Inserted {
     Stored {
         /// Attempts before the one that succeeded.
         n_retries: u64,
+        /// Whether its rows had to be decoded for it.
+        is_reencoded: bool,
     },
     /// The run was stopped while ClickHouse was away; nothing of the block may be committed.
     Abandoned,
@@ -67,7 +69,7 @@ impl Inserter {
         schema: &SchemaRef,
     ) -> Result<Inserted, InsertProblem> {
         if block.n_rows == 0 {
-            return Ok(Inserted::Stored { n_retries: 0 });
+            return Ok(Inserted::Stored { n_retries: 0, is_reencoded: false });
         }
         let body = {
             let (schema, payloads) = (schema.clone(), block.payloads.clone());
@@ -85,11 +87,14 @@ impl Inserter {
         loop {
             let attempt = async {
                 let statement = self.statement(block.schema, schema).await?;
-                let inserted = self.server.insert(&statement, &settings, body.clone()).await;
+                let inserted = self.server.insert(&statement, &settings, body.chunks.clone()).await;
                 inserted.map_err(InsertProblem::ClickHouse)
             };
             let error = match attempt.await {
-                Ok(()) => return Ok(Inserted::Stored { n_retries }),
+                Ok(()) => {
+                    let is_reencoded = body.is_reencoded;
+                    return Ok(Inserted::Stored { n_retries, is_reencoded });
+                }
                 Err(InsertProblem::ClickHouse(error)) if error.kind() == ErrorKind::Transient => {
                     error
                 }

@@ -13,6 +13,7 @@ mod inserter;
 mod lanes;
 mod options;
 mod run;
+mod schemas;
 
 pub use block::{Block, BlockLimits, BlockPlanner, Message};
 pub use options::{LoadError, LoadObserver, LoadOptions, LoadSummary, LoadedBlock, NoObserver};

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use volley_core::{decode::DecodeError, fingerprint::Fingerprint};
+use volley_core::{fingerprint::Fingerprint, layout::Diagnostic};
 
 use super::{BlockLimits, body::BodyError};
 use crate::{
@@ -91,9 +91,15 @@ pub enum MessageProblem {
         /// In the header.
         expected: u32,
     },
-    /// The value is not a whole, valid payload.
-    #[error("{}", Chain(.0))]
-    Decode(DecodeError),
+    /// The value is not a whole, sound payload.
+    #[error(transparent)]
+    Damaged(Box<Diagnostic>),
+    /// A record batch without a schema before it.
+    #[error("the message has no schema")]
+    NoSchema,
+    /// Streams of several schemas in one message; no insert could take them together.
+    #[error("the message holds streams of different schemas")]
+    SeveralSchemas,
 }
 
 /// Why a block was not inserted.
@@ -142,21 +148,6 @@ pub enum InsertProblem {
     },
 }
 
-/// An error and its causes in one line: innermost facts are what a located message needs.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
-}
-
 /// What was loaded.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct LoadSummary {
@@ -168,6 +159,8 @@ pub struct LoadSummary {
     pub payload_bytes: u64,
     /// Inserts made.
     pub inserts: u64,
+    /// Inserts whose rows had to be decoded, because their messages do not splice.
+    pub inserts_reencoded: u64,
     /// Inserts that failed and were sent again.
     pub retries: u64,
     /// Messages read and left in the topic, because the run was stopped while ClickHouse was away.

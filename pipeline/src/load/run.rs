@@ -1,10 +1,8 @@
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use rdkafka::{
     Message as _,
@@ -12,11 +10,7 @@ use rdkafka::{
     message::{BorrowedMessage, Headers as _},
 };
 use tokio::task::JoinSet;
-use volley_core::{
-    decode::decode,
-    fingerprint::Fingerprint,
-    headers::{MessageHeaders, checksum},
-};
+use volley_core::headers::{MessageHeaders, checksum};
 
 use super::{
     Block, BlockPlanner, LoadError, LoadObserver, LoadOptions, LoadSummary, LoadedBlock, Message,
@@ -24,6 +18,7 @@ use super::{
     inserter::{Inserted, Inserter},
     lanes::Lanes,
     options::{InsertProblem, MessageProblem},
+    schemas::Schemas,
 };
 use crate::{clickhouse::ClickHouse, shutdown::Shutdown};
 
@@ -80,7 +75,7 @@ struct Loading {
     planner: BlockPlanner,
     lanes: Lanes,
     inserts: JoinSet<Done>,
-    schemas: HashMap<Fingerprint, SchemaRef>,
+    schemas: Schemas,
     n_inflight_bytes: usize,
     is_paused: bool,
     is_assigned: bool,
@@ -100,7 +95,7 @@ impl Loading {
             start: Instant::now(),
             lanes: Lanes::default(),
             inserts: JoinSet::new(),
-            schemas: HashMap::new(),
+            schemas: Schemas::default(),
             n_inflight_bytes: 0,
             is_paused: false,
             is_assigned: false,
@@ -181,21 +176,14 @@ impl Loading {
         };
         let payload = received.payload().ok_or_else(|| problem(MessageProblem::NoValue))?;
         check_sum(received, payload).map_err(problem)?;
-        let batches = decode(payload).map_err(|e| problem(MessageProblem::Decode(e)))?;
+        let (schema, n_rows) = self.schemas.read(payload).map_err(problem)?;
         let payload = Bytes::copy_from_slice(payload);
 
         self.last_activity = Instant::now();
         self.first_message.get_or_insert(self.last_activity);
         self.lanes.read(partition, offset);
         self.n_inflight_bytes += payload.len();
-        let schema = batches.first().map(|batch| batch.schema());
-        let fingerprint = match &schema {
-            Some(schema) => Fingerprint::of(schema),
-            None => Fingerprint::of(&arrow::datatypes::Schema::empty()),
-        };
-        self.schemas.extend(schema.map(|schema| (fingerprint, schema)));
-        let n_rows = batches.iter().map(|batch| batch.num_rows()).sum();
-        let message = Message { partition, offset, schema: fingerprint, n_rows, payload };
+        let message = Message { partition, offset, schema, n_rows, payload };
         let mut cut = Vec::new();
         self.planner.push(message, self.start.elapsed(), &mut cut);
         self.queue(cut);
@@ -230,9 +218,7 @@ impl Loading {
     fn start_inserts(&mut self) {
         for block in self.lanes.start() {
             let inserter = self.inserter.clone();
-            // Only blocks without rows have no schema, and those are not inserted.
-            let schema = self.schemas.get(&block.schema).cloned();
-            let schema = schema.unwrap_or_else(|| Arc::new(arrow::datatypes::Schema::empty()));
+            let schema = self.schemas.get(block.schema);
             self.inserts.spawn(async move {
                 let began = Instant::now();
                 let result = inserter.insert(&block, &schema).await;
@@ -255,7 +241,10 @@ impl Loading {
         self.n_inflight_bytes -= block.n_bytes;
         self.last_activity = Instant::now();
         let n_retries = match result {
-            Ok(Inserted::Stored { n_retries }) => n_retries,
+            Ok(Inserted::Stored { n_retries, is_reencoded }) => {
+                self.summary.inserts_reencoded += u64::from(is_reencoded);
+                n_retries
+            }
             Ok(Inserted::Abandoned) => {
                 self.summary.messages_left += block.payloads.len() as u64;
                 return Ok(());
