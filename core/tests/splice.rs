@@ -12,7 +12,7 @@ use arrow_array::{ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch
 use arrow_ipc::writer::DictionaryHandling;
 use arrow_ipc::{CompressionType, Endianness, MetadataVersion};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, UnionFields, UnionMode};
-use volley_core::layout::{Code, Framing, Options, walk};
+use volley_core::layout::{Code, Framing, Options};
 use volley_core::splice::{SpliceError, Splicer, splice};
 
 use crate::arbitrary::batch;
