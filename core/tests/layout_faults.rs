@@ -123,6 +123,15 @@ fn buffers_must_not_overlap_and_must_be_aligned() {
     fault(nulls(0, (0, 32)), Code::BufferOverlap);
     fault(nulls(8, (0, 32)), Code::BufferOverlap);
     fault(nulls(0, (12, 32)), Code::BufferAlignment);
+    // arrow-ipc panics on the offsets of a union without rows there, and not on much else.
+    fault(
+        Batch {
+            buffers: vec![(3, 0), (8, 32)],
+            body: vec![0; 40],
+            ..Batch::default()
+        },
+        Code::BufferAlignment,
+    );
     // In another order than the schema's they are unusual and sound.
     assert_eq!(codes(&stream(&ints(), &[nulls(32, (0, 32))])), []);
     let far = Batch {
@@ -370,6 +379,47 @@ fn a_bomb_is_refused_by_its_size_or_by_its_limit() {
         };
         let error = first_error(&stream(&ints(), &[bomb]), &options);
         assert_eq!(error.code, Code::CompressedFrame, "{error}");
+    }
+}
+
+#[test]
+fn a_limit_holds_what_the_rows_take_and_no_more() {
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("a", DataType::Int64, false),
+        Field::new("b", DataType::Int64, false),
+    ]));
+    let column = || Arc::new(arrow_array::Int64Array::from(vec![7; 1000])) as arrow_array::ArrayRef;
+    let batch =
+        arrow_array::RecordBatch::try_new(schema.clone(), vec![column(), column()]).unwrap();
+    // 8,000 bytes and 1,000 bits each. LZ4 frames could hold far more than they do, so that the
+    // walk has to add up what they hold.
+    let raw = 2 * (8000 + 125);
+    for compression in [
+        None,
+        Some(CompressionType::LZ4_FRAME),
+        Some(CompressionType::ZSTD),
+    ] {
+        let writing = Writing {
+            compression,
+            ..Writing::default()
+        };
+        let payload = encode(&schema, std::slice::from_ref(&batch), writing).unwrap();
+        let limit = |max_raw_bytes| Options {
+            max_raw_bytes,
+            ..Options::default()
+        };
+        assert!(check(&payload, &limit(raw)).is_ok(), "{compression:?}");
+        assert_eq!(first_error(&payload, &limit(raw - 1)).code, Code::OverCap);
+        let rows = Options {
+            max_rows: 999,
+            ..Options::default()
+        };
+        assert_eq!(first_error(&payload, &rows).code, Code::OverCap);
+        let columns = Options {
+            max_columns: 1,
+            ..Options::default()
+        };
+        assert_eq!(first_error(&payload, &columns).code, Code::OverCap);
     }
 }
 

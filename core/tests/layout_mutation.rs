@@ -16,6 +16,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::catch_unwind;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -189,6 +190,9 @@ fn try_mutant(mutant: &[u8], original: &[RecordBatch], outcomes: &mut Outcomes) 
     });
     let Ok((decoded, is_whole)) = result else {
         outcomes.panics += 1;
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("panic-{}", mutant.len()));
+        std::fs::write(&path, mutant).unwrap();
+        eprintln!("the payload that panicked: {}", path.display());
         return;
     };
     outcomes.not_whole += usize::from(!is_whole);

@@ -120,6 +120,10 @@ impl BodyReader<'_, '_, '_> {
         found: String,
         expected: String,
     ) {
+        // A path may be long, and a hostile payload at fault in every buffer.
+        if self.walk.diagnostics.is_full() {
+            return;
+        }
         self.walk.diagnostics.push(Diagnostic {
             code,
             message: Some(self.index),

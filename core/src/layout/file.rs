@@ -1,15 +1,16 @@
 //! File framing: magic, messages, and the footer that must list exactly these messages.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow_ipc::{self as ipc, Block, MetadataVersion};
 use flatbuffers::Vector;
 
-use super::Walk;
 use super::diagnostic::Code;
 use super::frames::{first_line, verifier};
 use super::regions::{Framing, MessageKind, RegionKind};
 use super::types::read_schema;
+use super::{SchemaLayout, Walk};
 
 pub(super) const MAGIC: &[u8] = b"ARROW1";
 
@@ -28,6 +29,7 @@ impl<'p> Walk<'p, '_> {
         let range = self.footer_range();
         let end = range.as_ref().map_or(payload.len(), |range| range.start);
         let footer = range.and_then(|range| self.footer(range));
+        self.footer_schema = footer.and_then(|footer| self.read_footer_schema(end, footer));
         let start = first_message(payload.get(..end).unwrap_or_default());
         self.region(MAGIC.len(), start - MAGIC.len(), None, RegionKind::Padding);
         let first_block = footer
@@ -133,7 +135,7 @@ impl<'p> Walk<'p, '_> {
 
     /// Compares what the footer at `at` says with the messages.
     fn compare_with_footer(&mut self, at: usize, footer: ipc::Footer<'p>) {
-        self.footer_schema(at, footer);
+        self.compare_schemas(at);
         if footer
             .custom_metadata()
             .into_iter()
@@ -179,31 +181,51 @@ impl<'p> Walk<'p, '_> {
         });
     }
 
-    fn footer_schema(&mut self, at: usize, footer: ipc::Footer<'p>) {
+    fn read_footer_schema(
+        &mut self,
+        at: usize,
+        footer: ipc::Footer<'p>,
+    ) -> Option<Arc<SchemaLayout>> {
         let Some(schema) = footer.schema() else {
             self.report(Code::FooterMalformed, at, "no schema", "a schema");
-            return;
+            return None;
         };
-        let schema = match read_schema(schema, self.options.max_columns) {
-            Ok(schema) => schema,
-            Err(fault) => {
-                let found = fault.column.map_or(fault.found.clone(), |column| {
-                    format!("{} in column `{column}`", fault.found)
-                });
-                self.report(Code::FooterSchema, at, found, fault.expected);
-                return;
+        match read_schema(schema, self.options.max_columns) {
+            Ok(schema) => {
+                if schema.is_foreign_endian {
+                    let (found, expected) = ("big-endian values", "little-endian values");
+                    self.report(Code::ForeignEndianness, at, found, expected);
+                }
+                Some(Arc::new(schema))
             }
-        };
-        let stream = self.layout.streams.first();
-        let Some(first) = stream.and_then(|stream| stream.schema.as_ref()) else {
+            Err(fault) => {
+                let found = match fault.column {
+                    Some(column) => format!("{} in column `{column}`", fault.found),
+                    None => fault.found,
+                };
+                self.report(Code::FooterSchema, at, found, fault.expected);
+                None
+            }
+        }
+    }
+
+    /// Readers of files take the schema from the footer, readers of streams from the message.
+    fn compare_schemas(&mut self, at: usize) {
+        let first = self
+            .layout
+            .streams
+            .first()
+            .and_then(|stream| stream.schema.as_ref());
+        let (Some(first), Some(footer)) = (first, &self.footer_schema) else {
             return;
         };
-        // Readers of files take the schema from here, readers of streams from the message.
-        if first.schema.fields() != schema.schema.fields() {
-            let difference = first.difference(&schema);
-            let found = difference.map_or("other names or metadata".to_owned(), |difference| {
-                format!("{} in column `{}`", difference.found, difference.column)
-            });
+        if first.schema.fields() != footer.schema.fields() {
+            let found = match first.difference(footer) {
+                Some(difference) => {
+                    format!("{} in column `{}`", difference.found, difference.column)
+                }
+                None => "other names or metadata".to_owned(),
+            };
             self.report(
                 Code::FooterSchema,
                 at,

@@ -65,6 +65,7 @@ impl<'p> Walk<'p, '_> {
             };
             match prefix {
                 Prefix::EndOfStream { prefix_len } => {
+                    self.begin_from_footer(at);
                     if !self.is_open() {
                         let code = match self.layout.streams.is_empty() {
                             true => Code::MissingSchema,
@@ -119,6 +120,22 @@ impl<'p> Walk<'p, '_> {
             .is_some_and(|stream| !stream.has_end)
     }
 
+    /// Begins the stream of a file that has no schema message, as arrow-js writes it.
+    fn begin_from_footer(&mut self, at: usize) {
+        if let Some(schema) = self
+            .footer_schema
+            .as_ref()
+            .filter(|_| self.layout.streams.is_empty())
+        {
+            let schema = Some(Arc::clone(schema));
+            self.layout.streams.push(StreamLayout {
+                range: at..at,
+                schema,
+                has_end: false,
+            });
+        }
+    }
+
     /// Adds a message to the stream it belongs to. `false` where it belongs to none.
     pub(super) fn add(&mut self, message: Framed<'p>, layout: MessageLayout) -> bool {
         let index = self.layout.messages.len();
@@ -128,6 +145,9 @@ impl<'p> Walk<'p, '_> {
             schema,
             has_end: false,
         };
+        if layout.kind != MessageKind::Schema {
+            self.begin_from_footer(at);
+        }
         if layout.kind == MessageKind::Schema {
             if self.layout.framing == Framing::File && !self.layout.streams.is_empty() {
                 let expected = "one schema in a file";

@@ -136,6 +136,7 @@ impl Walker {
             payload,
             options: &self.options,
             last_schema: &mut self.last_schema,
+            footer_schema: None,
             layout: Layout {
                 bytes: payload.len(),
                 ..Layout::default()
@@ -174,6 +175,8 @@ struct Walk<'p, 'w> {
     payload: &'p [u8],
     options: &'w Options,
     last_schema: &'w mut Option<LastSchema>,
+    /// The schema in the footer of a file.
+    footer_schema: Option<Arc<SchemaLayout>>,
     layout: Layout,
     diagnostics: Diagnostics,
     spent: Spent,

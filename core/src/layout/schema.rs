@@ -1,5 +1,6 @@
 //! A schema as the walk needs it: every column in the order of its field node.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, FieldRef, SchemaRef, UnionMode};
@@ -18,8 +19,10 @@ pub struct SchemaLayout {
     pub is_foreign_endian: bool,
     /// How many of `columns` belong to record batches.
     pub(super) record_columns: usize,
-    /// Sorted by id.
+    /// In the order of the columns that use them first.
     pub(super) dictionaries: Vec<Dictionary>,
+    /// Position of each id in `dictionaries`.
+    positions: HashMap<i64, usize>,
 }
 
 /// A column at any depth.
@@ -73,6 +76,7 @@ impl SchemaLayout {
             is_foreign_endian,
             record_columns: 0,
             dictionaries: Vec::new(),
+            positions: HashMap::new(),
             schema: SchemaRef::clone(schema),
         };
         for field in schema.fields() {
@@ -90,29 +94,21 @@ impl SchemaLayout {
             let DataType::Dictionary(_, values) = column.field.data_type() else {
                 continue;
             };
-            match layout
-                .dictionaries
-                .binary_search_by_key(&id, |dictionary| dictionary.id)
-            {
-                Ok(at) => {
-                    let other = &layout.columns[layout.dictionaries[at].values].field;
-                    let other = inner(other.data_type());
-                    if !values.equals_datatype(other) {
-                        return Err(layout.path(user));
-                    }
+            if let Some(&position) = layout.positions.get(&id) {
+                let other = &layout.columns[layout.dictionaries[position].values].field;
+                if !values.equals_datatype(inner(other.data_type())) {
+                    return Err(layout.path(user));
                 }
-                Err(at) => {
-                    let field = Arc::clone(&column.field);
-                    let dictionary = Dictionary {
-                        id,
-                        values: layout.columns.len(),
-                    };
-                    layout.dictionaries.insert(at, dictionary);
-                    if let DataType::Dictionary(_, values) = field.data_type() {
-                        layout.add(&field, values, None, Some(user));
-                    }
-                }
+                continue;
             }
+            let field = Arc::clone(&column.field);
+            let dictionary = Dictionary {
+                id,
+                values: layout.columns.len(),
+            };
+            layout.positions.insert(id, layout.dictionaries.len());
+            layout.dictionaries.push(dictionary);
+            layout.add(&field, inner(field.data_type()), None, Some(user));
         }
         Ok(layout)
     }
@@ -145,9 +141,7 @@ impl SchemaLayout {
 
     /// Position in `dictionaries` of a dictionary.
     pub(super) fn dictionary(&self, id: i64) -> Option<usize> {
-        self.dictionaries
-            .binary_search_by_key(&id, |dictionary| dictionary.id)
-            .ok()
+        self.positions.get(&id).copied()
     }
 
     /// Path of the first column that uses a dictionary.
