@@ -536,6 +536,32 @@ fn dictionaries_are_sent_before_they_are_used() {
 }
 
 #[test]
+fn deltas_count_what_a_reader_copies_for_them() {
+    let key = Box::new(DataType::Int32);
+    let dictionary = DataType::Dictionary(key, Box::new(DataType::Int64));
+    let schema = Schema::new(vec![Field::new("d", dictionary, true)]);
+    let n = 1 << 17;
+    let base = Batch {
+        rows: n,
+        nodes: vec![(n, 0)],
+        buffers: vec![(0, 0), (0, n * 8)],
+        body: vec![0; n as usize * 8],
+        dictionary: Some((0, false)),
+        ..Batch::default()
+    };
+    let delta = Batch {
+        dictionary: Some((0, true)),
+        ..Batch::default()
+    };
+    let mut batches = vec![base];
+    batches.resize(100, delta.clone());
+    assert_eq!(codes(&stream(&schema, &batches)), []);
+    // 1 MiB to copy each: 300 of these small messages make a reader move more than the limit.
+    batches.resize(300, delta);
+    assert_eq!(codes(&stream(&schema, &batches)), [Code::OverCap]);
+}
+
+#[test]
 fn the_other_byte_order_is_walked_and_refused() {
     let mut payload = forge::schema(&ints(), Endianness::Big);
     payload.extend(Batch::default().message());

@@ -14,6 +14,7 @@ use arrow_ipc::{
 };
 use arrow_schema::Schema;
 use flatbuffers::{FlatBufferBuilder, UnionWIPOffset, WIPOffset};
+use volley_core::layout::{BufferKind, BufferLayout, Codec, Layout, MessageKind, MessageLayout};
 
 pub const END: &[u8] = &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 
@@ -224,4 +225,41 @@ pub fn renumbered(id: i64) -> Vec<u8> {
         END.to_vec(),
     ]
     .concat()
+}
+
+/// The dictionary message of a payload again, as a delta.
+pub fn as_delta(payload: &[u8], layout: &Layout, message: &MessageLayout) -> Vec<u8> {
+    let MessageKind::Dictionary { id, .. } = message.kind else {
+        panic!("no dictionary")
+    };
+    let body = message.body_offset();
+    let buffers = layout.buffers_of(message);
+    let views = buffers
+        .iter()
+        .filter(|buffer| buffer.kind == BufferKind::Views);
+    let is_data_of =
+        |column| move |b: &&BufferLayout| b.kind == BufferKind::ViewData && b.column == column;
+    let batch = Batch {
+        rows: message.rows as i64,
+        nodes: layout
+            .nodes_of(message)
+            .iter()
+            .map(|n| (n.len as i64, n.null_count as i64))
+            .collect(),
+        buffers: buffers
+            .iter()
+            .map(|b| ((b.offset - body) as i64, b.stored as i64))
+            .collect(),
+        variadic: views
+            .map(|v| buffers.iter().filter(is_data_of(v.column)).count() as i64)
+            .collect(),
+        codec: match message.codec {
+            Codec::None => None,
+            Codec::Lz4 => Some(CompressionType::LZ4_FRAME),
+            Codec::Zstd => Some(CompressionType::ZSTD),
+        },
+        body: payload[body..message.range().end].to_vec(),
+        dictionary: Some((id, true)),
+    };
+    batch.message()
 }
