@@ -1,6 +1,7 @@
 //! One fault at a time: the code, the place and the sentence of each diagnostic.
 
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::print_stderr,

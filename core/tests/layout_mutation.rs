@@ -4,6 +4,7 @@
 //! results shows with `--nocapture`.
 
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::print_stderr,

@@ -1,6 +1,7 @@
 //! Properties of the walk and of splicing, over arbitrary schemas, batches, codecs and framings.
 
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::print_stderr,

@@ -1,6 +1,12 @@
 //! What splices, what does not, and why.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 mod arbitrary;
 mod common;

@@ -3,14 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_ipc::{self as ipc, Block, MetadataVersion};
+use arrow_ipc::{self as ipc, Block, MessageHeader, MetadataVersion};
 use flatbuffers::Vector;
 
 use super::diagnostic::Code;
-use super::frames::{first_line, verifier};
-use super::regions::{Framing, MessageKind, RegionKind};
+use super::frames::{CONTINUATION, first_line, verifier};
+use super::regions::{Framing, MessageKind, MessageLayout, RegionKind, StreamLayout};
 use super::types::read_schema;
-use super::{SchemaLayout, Walk};
+use super::{Framed, SchemaLayout, Walk};
 
 pub(super) const MAGIC: &[u8] = b"ARROW1";
 
@@ -63,6 +63,37 @@ impl<'p> Walk<'p, '_> {
         }
         if let Some(footer) = footer {
             self.compare_with_footer(end, footer);
+        }
+    }
+
+    /// Reads the schema of a file without a prefix, as Polars writes it: nothing but the
+    /// flatbuffer, up to the first message that the footer lists. Nobody but a reader that goes
+    /// from message to message would notice.
+    fn unframed_schema(&mut self, range: Range<usize>) -> Option<(Framed<'p>, MessageLayout)> {
+        let payload: &'p [u8] = self.payload;
+        let metadata = payload
+            .get(range.clone())
+            .filter(|bytes| !bytes.starts_with(&CONTINUATION))?;
+        let message = ipc::root_as_message_with_opts(&verifier(metadata), metadata).ok()?;
+        if message.header_type() != MessageHeader::Schema || message.bodyLength() != 0 {
+            return None;
+        }
+        self.frame(range.start, 0, range.len(), range.end)
+    }
+
+    /// Begins the stream of a file that has no schema message, as arrow-js writes it.
+    pub(super) fn begin_from_footer(&mut self, at: usize) {
+        if let Some(schema) = self
+            .footer_schema
+            .as_ref()
+            .filter(|_| self.layout.streams.is_empty())
+        {
+            let schema = Some(Arc::clone(schema));
+            self.layout.streams.push(StreamLayout {
+                range: at..at,
+                schema,
+                has_end: false,
+            });
         }
     }
 

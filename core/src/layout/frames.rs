@@ -11,7 +11,7 @@ use super::regions::{Codec, Framing, MessageKind, MessageLayout, RegionKind, Str
 use super::types::read_schema;
 use super::{Framed, LastSchema, SchemaLayout, Walk};
 
-const CONTINUATION: [u8; 4] = [0xff; 4];
+pub(super) const CONTINUATION: [u8; 4] = [0xff; 4];
 
 /// Verifies no deeper than arrow-ipc does, and no more than what a flatbuffer that shares nothing
 /// but its vtables can refer to: small metadata that refers to one string a million times would
@@ -118,22 +118,6 @@ impl<'p> Walk<'p, '_> {
             .streams
             .last()
             .is_some_and(|stream| !stream.has_end)
-    }
-
-    /// Begins the stream of a file that has no schema message, as arrow-js writes it.
-    fn begin_from_footer(&mut self, at: usize) {
-        if let Some(schema) = self
-            .footer_schema
-            .as_ref()
-            .filter(|_| self.layout.streams.is_empty())
-        {
-            let schema = Some(Arc::clone(schema));
-            self.layout.streams.push(StreamLayout {
-                range: at..at,
-                schema,
-                has_end: false,
-            });
-        }
     }
 
     /// Adds a message to the stream it belongs to. `false` where it belongs to none.
@@ -246,7 +230,7 @@ impl<'p> Walk<'p, '_> {
     }
 
     /// Verifies a flatbuffer and finds the bounds of its body.
-    fn frame(
+    pub(super) fn frame(
         &mut self,
         at: usize,
         prefix_len: usize,
@@ -338,24 +322,6 @@ impl<'p> Walk<'p, '_> {
             _ => MessageKind::Other,
         };
         Some((Some(message), layout))
-    }
-
-    /// Reads the schema of a file without a prefix, as Polars writes it: nothing but the
-    /// flatbuffer, up to the first message that the footer lists. Nobody but a reader that goes
-    /// from message to message would notice.
-    pub(super) fn unframed_schema(
-        &mut self,
-        range: Range<usize>,
-    ) -> Option<(Framed<'p>, MessageLayout)> {
-        let payload: &'p [u8] = self.payload;
-        let metadata = payload
-            .get(range.clone())
-            .filter(|bytes| !bytes.starts_with(&CONTINUATION))?;
-        let message = ipc::root_as_message_with_opts(&verifier(metadata), metadata).ok()?;
-        if message.header_type() != MessageHeader::Schema || message.bodyLength() != 0 {
-            return None;
-        }
-        self.frame(range.start, 0, range.len(), range.end)
     }
 
     /// Reads a schema message, or recognises it as the one read last.

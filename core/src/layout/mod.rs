@@ -40,6 +40,7 @@
 mod batch;
 mod body;
 mod buffers;
+mod compare;
 mod deep;
 mod diagnostic;
 mod file;
