@@ -24,6 +24,11 @@
 //! diagnostics has none of these, and what decoding it allocates is bounded by [`Options`]. It
 //! may still hold damaged values, which IPC cannot tell without a checksum.
 //!
+//! Two things are left to whoever decodes. arrow-ipc reads one stream at a time: hand it each
+//! [`StreamLayout::range`]. And it panics on some buffers that begin at an odd address: let its
+//! `StreamReader` or `FileReader` copy the bodies, or make sure that the payload itself begins at a
+//! multiple of 8.
+//!
 //! Memory and time of the walk are linear in the length of the payload, whatever it claims.
 //!
 //! ```
