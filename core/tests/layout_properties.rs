@@ -17,6 +17,7 @@ use arrow_array::RecordBatch;
 use arrow_ipc::{Endianness, MetadataVersion};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use volley_core::layout::{Layout, MessageKind, Options, RegionKind, walk, walk_values};
 use volley_core::splice::splice;
 
@@ -34,6 +35,16 @@ fn arb_writing() -> impl Strategy<Value = Writing> {
         alignment,
         ..Writing::default()
     })
+}
+
+/// What fails once is tried first ever after.
+fn config() -> ProptestConfig {
+    let regressions = FileFailurePersistence::Direct("tests/proptest-regressions/layout.txt");
+    ProptestConfig {
+        cases: 500,
+        failure_persistence: Some(Box::new(regressions)),
+        ..Default::default()
+    }
 }
 
 type Case = (SchemaRef, Vec<(Vec<RecordBatch>, Writing)>);
@@ -91,7 +102,7 @@ fn encode_some(schema: &SchemaRef, batches: &[RecordBatch], writing: Writing) ->
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn valid_payloads_are_whole_and_without_findings((schema, payloads) in arb_case()) {

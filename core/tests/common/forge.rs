@@ -263,3 +263,34 @@ pub fn as_delta(payload: &[u8], layout: &Layout, message: &MessageLayout) -> Vec
     };
     batch.message()
 }
+
+/// A schema message whose dictionary-encoded integer columns all have dictionary id 5.
+pub fn one_dictionary_id(columns: &[arrow_schema::Field]) -> Vec<u8> {
+    let mut fbb = FlatBufferBuilder::new();
+    let mut fields = Vec::new();
+    for column in columns {
+        let arrow_schema::DataType::Dictionary(_, values) = column.data_type() else {
+            continue;
+        };
+        let name = fbb.create_string(column.name());
+        let mut int = arrow_ipc::IntBuilder::new(&mut fbb);
+        int.add_bitWidth(values.primitive_width().unwrap_or_default() as i32 * 8);
+        int.add_is_signed(true);
+        let int = int.finish();
+        let mut dictionary = arrow_ipc::DictionaryEncodingBuilder::new(&mut fbb);
+        dictionary.add_id(5);
+        dictionary.add_indexType(int);
+        let dictionary = dictionary.finish();
+        let mut field = arrow_ipc::FieldBuilder::new(&mut fbb);
+        field.add_name(name);
+        field.add_type_type(arrow_ipc::Type::Int);
+        field.add_type_(int.as_union_value());
+        field.add_dictionary(dictionary);
+        fields.push(field.finish());
+    }
+    let fields = fbb.create_vector(&fields);
+    let mut schema = SchemaBuilder::new(&mut fbb);
+    schema.add_fields(fields);
+    let schema = schema.finish().as_union_value();
+    finish(fbb, MessageHeader::Schema, schema, 0, MetadataVersion::V5)
+}
