@@ -81,7 +81,6 @@ pub enum SpliceError {
         /// Index of the payload.
         payload: usize,
         /// The first error that the walk found.
-        #[source]
         diagnostic: Box<Diagnostic>,
     },
     /// A payload is record batches alone, or a file with neither a schema message nor dictionary ids
