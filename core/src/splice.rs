@@ -19,8 +19,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions};
+
 use crate::layout::{
-    Diagnostic, Framing, Layout, MessageKind, MessageLayout, Options, SchemaLayout, Walker,
+    Diagnostic, Framing, Layout, MessageKind, MessageLayout, Options, SchemaLayout, Walker, walk,
 };
 
 /// End marker of a stream.
@@ -76,11 +78,11 @@ pub enum SpliceError {
         /// Index of the payload.
         payload: usize,
         /// The first error that the walk found.
-        #[source]
         diagnostic: Box<Diagnostic>,
     },
-    /// A payload is record batches alone: the splice would have no schema.
-    #[error("payload {payload} has no schema of its own, put its schema message before it")]
+    /// A payload is record batches alone, or a file with neither a schema message nor dictionary ids
+    /// that one could be made with: the splice would have no schema.
+    #[error("payload {payload} has no schema message, put one before it")]
     NoSchema {
         /// Index of the payload.
         payload: usize,
@@ -241,16 +243,17 @@ impl<'p> Splicer<'p> {
 
 impl First {
     fn new(payload: &[u8], layout: &Layout) -> Option<Self> {
-        let message = layout.messages.first().filter(|m| m.kind == MessageKind::Schema)?;
-        let schema = Arc::clone(layout.schema_of(message)?);
-        let bytes = payload.get(message.range())?;
-        let framed = match message.prefix_len {
-            0 => with_prefix(bytes)?,
-            _ => bytes.to_vec(),
+        let schema = Arc::clone(layout.streams.first()?.schema.as_ref()?);
+        let first = layout.messages.first().filter(|m| m.kind == MessageKind::Schema);
+        let message = match first {
+            Some(first) if first.prefix_len > 0 => payload.get(first.range())?.to_vec(),
+            Some(first) => framed(payload.get(first.range())?)?,
+            None => encoded(&schema)?,
         };
+        let version = layout.messages.first().map_or(5, |message| message.version);
         let mut prefix_lens = layout.messages.iter().map(|message| message.prefix_len);
         let prefix_len = prefix_lens.find(|&len| len > 0).unwrap_or(8);
-        Some(Self { schema, message: framed, version: message.version, prefix_len })
+        Some(Self { schema, message, version, prefix_len })
     }
 
     fn accept(&self, payload: usize, layout: &Layout) -> Result<(), SpliceError> {
@@ -289,14 +292,29 @@ impl First {
     }
 }
 
-/// Frames the schema of a file that has it without a prefix.
-fn with_prefix(metadata: &[u8]) -> Option<Vec<u8>> {
+/// Frames the flatbuffer of a schema: Polars writes the one of a file without a prefix.
+fn framed(metadata: &[u8]) -> Option<Vec<u8>> {
     let padded_len = metadata.len().next_multiple_of(8);
     let mut message = vec![0xff; 4];
     message.extend_from_slice(&i32::try_from(padded_len).ok()?.to_le_bytes());
     message.extend_from_slice(metadata);
     message.resize(8 + padded_len, 0);
     Some(message)
+}
+
+/// Makes the schema message of a file that has none: arrow-js keeps the schema in the footer
+/// alone. `None` where the file numbers its dictionaries in another way than arrow-ipc.
+fn encoded(schema: &SchemaLayout) -> Option<Vec<u8>> {
+    let mut tracker = DictionaryTracker::new(false);
+    let encoded = IpcDataGenerator::default().schema_to_bytes_with_dictionary_tracker(
+        &schema.schema,
+        &mut tracker,
+        &IpcWriteOptions::default(),
+    );
+    let message = framed(&encoded.ipc_message)?;
+    let (layout, _) = walk(&message, &Options::default());
+    let back = layout.streams.first()?.schema.as_ref()?;
+    schema.difference(back).is_none().then_some(message)
 }
 
 /// The bytes of all messages but schemas; those that lie one after another as one run. A file may

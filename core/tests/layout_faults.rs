@@ -1,19 +1,25 @@
 //! One fault at a time: the code, the place and the sentence of each diagnostic.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "tests")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 mod common;
 
 use std::sync::Arc;
 
-use arrow_ipc::{CompressionType, Endianness};
+use arrow_ipc::Endianness;
 use arrow_schema::{DataType, Field, Schema};
 use volley_core::layout::{
-    BufferKind, Code, Diagnostic, Framing, Options, RegionKind, Severity, check, walk, walk_values,
+    Code, Diagnostic, Framing, Options, RegionKind, Severity, check, walk, walk_values,
 };
 
+use crate::common::decode;
 use crate::common::forge::{self, Batch, END};
-use crate::common::{Writing, decode, encode};
 
 fn ints() -> Schema {
     Schema::new(vec![Field::new("n", DataType::Int64, true)])
@@ -100,6 +106,11 @@ fn buffers_must_not_overlap_and_must_be_aligned() {
     fault(nulls(0, (0, 32)), Code::BufferOverlap);
     fault(nulls(8, (0, 32)), Code::BufferOverlap);
     fault(nulls(0, (12, 32)), Code::BufferAlignment);
+    // arrow-ipc panics on the offsets of a union without rows there, and not on much else.
+    fault(
+        Batch { buffers: vec![(3, 0), (8, 32)], body: vec![0; 40], ..Batch::default() },
+        Code::BufferAlignment,
+    );
     // In another order than the schema's they are unusual and sound.
     assert_eq!(codes(&stream(&ints(), &[nulls(32, (0, 32))])), []);
     let far = Batch { buffers: vec![(0, 0), (64, 32)], body: vec![0; 96], ..Batch::default() };
@@ -155,131 +166,6 @@ fn lengths_must_agree() {
         ..Batch::default()
     };
     fault_of(DataType::FixedSizeList(child, 2), lists, Code::NodeLength);
-}
-
-#[test]
-fn hostile_sizes_are_refused_before_anything_is_allocated() {
-    fault(Batch { rows: 1_000_000_000, ..Batch::default() }, Code::OverCap);
-    fault(Batch { rows: i64::MAX, ..Batch::default() }, Code::OverCap);
-    fault(Batch { nodes: vec![(i64::MAX, 0)], ..Batch::default() }, Code::OverCap);
-    // Nulls cost nothing in the payload and a bit each in memory.
-    let nulls = Batch {
-        rows: 1 << 28,
-        nodes: vec![(1 << 28, 1 << 28)],
-        buffers: vec![],
-        body: vec![],
-        ..Batch::default()
-    };
-    let payload = stream(&Schema::new(vec![Field::new("c", DataType::Null, true)]), &[nulls]);
-    let small = Options { max_raw_bytes: 1 << 20, ..Options::default() };
-    assert_eq!(first_error(&payload, &small).code, Code::OverCap);
-    for codec in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
-        for declared in [i64::MAX, 1 << 40, 1 << 32] {
-            let mut body = declared.to_le_bytes().to_vec();
-            body.resize(32, 0);
-            fault(Batch { codec: Some(codec), body, ..Batch::default() }, Code::OverCap);
-        }
-        let mut body = (-2_i64).to_le_bytes().to_vec();
-        body.resize(32, 0);
-        let negative = Batch { codec: Some(codec), body, ..Batch::default() };
-        assert!(codes(&stream(&ints(), &[negative])).contains(&Code::CompressedLength));
-    }
-    // 2^63 bytes of metadata or body.
-    let mut payload = forge::schema(&ints(), Endianness::Little);
-    payload[4..8].copy_from_slice(&i32::MAX.to_le_bytes());
-    assert_eq!(codes(&payload), [Code::MetadataLength]);
-    let whole = Batch::default().message();
-    let header = whole.len() - 32;
-    assert_eq!(
-        codes(&[forge::schema(&ints(), Endianness::Little), whole[..header].to_vec()].concat()),
-        [Code::BodyLength]
-    );
-}
-
-#[test]
-fn a_bomb_is_refused_by_its_size_or_by_its_limit() {
-    // 64 MiB of zeros in a few hundred kilobytes, declared as the 32 bytes that the rows need.
-    let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
-    let array = arrow_array::Int64Array::from(vec![0_i64; 8 << 20]);
-    let batch = arrow_array::RecordBatch::try_new(schema.clone(), vec![Arc::new(array)]).unwrap();
-    for compression in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
-        let writing = Writing { compression: Some(compression), ..Writing::default() };
-        let payload = encode(&schema, std::slice::from_ref(&batch), writing).unwrap();
-        assert!(payload.len() < 1 << 20);
-        assert!(check(&payload, &Options::default()).is_ok());
-        let small = Options { max_raw_bytes: 1 << 20, ..Options::default() };
-        assert_eq!(first_error(&payload, &small).code, Code::OverCap);
-
-        let (layout, _) = walk(&payload, &Options::default());
-        let buffer = layout.buffers.iter().find(|b| b.kind == BufferKind::Values).unwrap();
-        let stored = &payload[buffer.offset + 8..buffer.offset + buffer.stored];
-        let mut body = 32_i64.to_le_bytes().to_vec();
-        body.extend(stored);
-        let len = body.len() as i64;
-        body.resize(body.len().next_multiple_of(8), 0);
-        let bomb = Batch {
-            codec: Some(compression),
-            buffers: vec![(0, 0), (0, len)],
-            body,
-            ..Batch::default()
-        };
-        let options = Options { max_raw_bytes: 1 << 24, ..Options::default() };
-        let error = first_error(&stream(&ints(), &[bomb]), &options);
-        assert_eq!(error.code, Code::CompressedFrame, "{error}");
-    }
-}
-
-#[test]
-fn deep_schemas_are_refused() {
-    assert_eq!(codes(&deep(10_000, "c")), [Code::MetadataMalformed]);
-    assert_eq!(codes(&[deep(40, "c"), END.to_vec()].concat()), []);
-}
-
-/// A schema message of one column of lists, `depth` deep.
-fn deep(depth: usize, name: &str) -> Vec<u8> {
-    let mut fbb = flatbuffers::FlatBufferBuilder::new();
-    let name = fbb.create_string(name);
-    let null = arrow_ipc::NullBuilder::new(&mut fbb).finish();
-    let mut field = arrow_ipc::FieldBuilder::new(&mut fbb);
-    field.add_name(name);
-    field.add_type_type(arrow_ipc::Type::Null);
-    field.add_type_(null.as_union_value());
-    let mut child = field.finish();
-    for _ in 0..depth {
-        let list = arrow_ipc::ListBuilder::new(&mut fbb).finish();
-        let children = fbb.create_vector(&[child]);
-        let mut field = arrow_ipc::FieldBuilder::new(&mut fbb);
-        field.add_name(name);
-        field.add_type_type(arrow_ipc::Type::List);
-        field.add_type_(list.as_union_value());
-        field.add_children(children);
-        child = field.finish();
-    }
-    let fields = fbb.create_vector(&[child]);
-    let mut schema = arrow_ipc::SchemaBuilder::new(&mut fbb);
-    schema.add_fields(fields);
-    let schema = schema.finish().as_union_value();
-    forge::finish(fbb, arrow_ipc::MessageHeader::Schema, schema, 0, arrow_ipc::MetadataVersion::V5)
-}
-
-#[test]
-fn metadata_that_refers_to_itself_many_times_is_refused() {
-    let mut fbb = flatbuffers::FlatBufferBuilder::new();
-    let name = fbb.create_string(&"x".repeat(10_000));
-    let null = arrow_ipc::NullBuilder::new(&mut fbb).finish();
-    let mut field = arrow_ipc::FieldBuilder::new(&mut fbb);
-    field.add_name(name);
-    field.add_type_type(arrow_ipc::Type::Null);
-    field.add_type_(null.as_union_value());
-    let field = field.finish();
-    // 10,000 columns that are one table: 100 MB of names from 50 KB of metadata.
-    let fields = fbb.create_vector(&vec![field; 10_000]);
-    let mut schema = arrow_ipc::SchemaBuilder::new(&mut fbb);
-    schema.add_fields(fields);
-    let schema = schema.finish().as_union_value();
-    let version = arrow_ipc::MetadataVersion::V5;
-    let payload = forge::finish(fbb, arrow_ipc::MessageHeader::Schema, schema, 0, version);
-    assert_eq!(codes(&payload), [Code::MetadataMalformed]);
 }
 
 #[test]

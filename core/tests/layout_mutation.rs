@@ -3,7 +3,13 @@
 //! Every seventh byte and length by default; `VOLLEY_MUTATE=all` takes all of them. The table of
 //! results shows with `--nocapture`.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "tests")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 mod arbitrary;
 mod common;
@@ -11,19 +17,26 @@ mod common;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::catch_unwind;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit, UnionFields, UnionMode};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
 use volley_core::layout::{
     BufferLayout, Codec, Layout, MessageKind, MessageLayout, Options, RegionKind, walk,
 };
 use volley_core::splice::splice;
 
-use crate::arbitrary::{Values, batch};
+use crate::arbitrary::{Values, arb_schema, batch};
 use crate::common::{CODECS, FRAMINGS, Refusal, Writing, decode, encode};
 
 const MASKS: [u8; 3] = [0x01, 0x80, 0xff];
+
+fn is_full() -> bool {
+    std::env::var("VOLLEY_MUTATE").is_ok_and(|value| value == "all")
+}
 
 /// What became of mutants.
 #[derive(Clone, Copy, Debug, Default)]
@@ -172,6 +185,9 @@ fn try_mutant(mutant: &[u8], original: &[RecordBatch], outcomes: &mut Outcomes) 
     });
     let Ok((decoded, is_whole)) = result else {
         outcomes.panics += 1;
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("panic-{}", mutant.len()));
+        std::fs::write(&path, mutant).unwrap();
+        eprintln!("the payload that panicked: {}", path.display());
         return;
     };
     outcomes.not_whole += usize::from(!is_whole);
@@ -317,8 +333,7 @@ fn corpus() -> Vec<(&'static str, SchemaRef)> {
 
 #[test]
 fn damage_is_refused_or_decoded_and_never_panics() {
-    let is_full = std::env::var("VOLLEY_MUTATE").is_ok_and(|value| value == "all");
-    let step = if is_full { 1 } else { 7 };
+    let step = if is_full() { 1 } else { 7 };
     let mut by_part = BTreeMap::new();
     let mut total = Outcomes::default();
     for compression in CODECS {
@@ -384,7 +399,7 @@ fn swapped_and_repeated_messages_never_panic() {
 }
 
 #[test]
-fn random_bytes_and_random_edits_never_panic() {
+fn random_bytes_never_panic() {
     let mut values = Values::new(42);
     let mut outcomes = Outcomes::default();
     for len in 0..2000 {
@@ -396,27 +411,80 @@ fn random_bytes_and_random_edits_never_panic() {
         }
         try_mutant(&bytes, &[], &mut outcomes);
     }
-    let payloads: Vec<Vec<u8>> = corpus()
-        .iter()
-        .flat_map(|(_, schema)| {
-            FRAMINGS.map(|framing| {
-                let writing = Writing { framing, ..Writing::default() };
-                encode(schema, &[batch(schema, 20, 3, false)], writing).unwrap()
-            })
-        })
-        .collect();
-    for payload in payloads {
-        for _ in 0..200 {
+    assert_eq!((outcomes.panics, outcomes.not_whole), (0, 0), "{outcomes}");
+}
+
+/// Words at any place of payloads of any schema become numbers at the edges of what they mean.
+#[test]
+fn random_edits_never_panic() {
+    let n_schemas = if is_full() { 20_000 } else { 150 };
+    let seed = std::env::var("VOLLEY_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
+    let mut values = Values::new(seed);
+    let mut runner = TestRunner::deterministic();
+    let schemas = arb_schema();
+    let mut outcomes = Outcomes::default();
+    for _ in 0..n_schemas {
+        let schema = schemas.new_tree(&mut runner).unwrap().current();
+        let batches: Vec<RecordBatch> =
+            (0..2).map(|_| batch(&schema, values.below(30), values.next(), false)).collect();
+        let writing = Writing {
+            framing: FRAMINGS[values.below(2)],
+            compression: CODECS[values.below(3)],
+            alignment: 8,
+            ..Writing::default()
+        };
+        let Ok(payload) = encode(&schema, &batches, writing) else {
+            continue;
+        };
+        let original = decode(&payload, &Options::default()).unwrap();
+        for _ in 0..60 {
             let mut mutant = payload.clone();
-            for _ in 0..1 + values.below(4) {
-                // Whole words, where lengths live, with values at the edges.
-                let at = values.below(mutant.len() / 4) * 4;
-                let edges = [0, 1, -1, i32::MAX, i32::MIN, 8, 1 << 20, values.next() as i32];
-                let word = edges[values.below(edges.len())].to_le_bytes();
-                mutant[at..(at + 4)].copy_from_slice(&word);
+            for _ in 0..1 + values.below(3) {
+                edit(&mut mutant, &mut values);
             }
-            try_mutant(&mutant, &[], &mut outcomes);
+            try_mutant(&mutant, &original, &mut outcomes);
         }
     }
+    println!("{outcomes}");
     assert_eq!((outcomes.panics, outcomes.not_whole), (0, 0), "{outcomes}");
+}
+
+fn edit(mutant: &mut Vec<u8>, values: &mut Values) {
+    let width = [1, 2, 4, 8][values.below(4)];
+    let Some(words) = (mutant.len() / width).checked_sub(1) else {
+        return;
+    };
+    let at = values.below(words) * width;
+    let word = &mut mutant[at..at + width];
+    let mut bytes = [0; 8];
+    bytes[..width].copy_from_slice(word);
+    let before = i64::from_le_bytes(bytes);
+    let edges = [
+        0,
+        1,
+        -1,
+        7,
+        8,
+        64,
+        before.wrapping_add(1),
+        before.wrapping_sub(1),
+        before.wrapping_mul(2),
+        before.wrapping_add(8),
+        before ^ 4,
+        before / 2,
+        i64::from(i32::MAX),
+        i64::MAX,
+        i64::MIN,
+        1 << 20,
+        1 << 31,
+        1 << 40,
+    ];
+    let after = edges[values.below(edges.len())].to_le_bytes();
+    word.copy_from_slice(&after[..width]);
+    match values.below(40) {
+        // Now and then a part is lost, or comes twice.
+        0 => drop(mutant.drain(at..at + width)),
+        1 => mutant.extend_from_within(at..at + width),
+        _ => {}
+    }
 }

@@ -1,6 +1,12 @@
 //! Properties of the walk and of splicing, over arbitrary schemas, batches, codecs and framings.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "tests")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 mod arbitrary;
 mod common;
@@ -8,13 +14,15 @@ mod common;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_ipc::MetadataVersion;
-use arrow_schema::{DataType, SchemaRef};
+use arrow_ipc::{Endianness, MetadataVersion};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use proptest::prelude::*;
-use volley_core::layout::{Layout, Options, RegionKind, walk, walk_values};
+use proptest::test_runner::FileFailurePersistence;
+use volley_core::layout::{Layout, MessageKind, Options, RegionKind, walk, walk_values};
 use volley_core::splice::splice;
 
-use crate::arbitrary::{arb_batches_of, arb_schema};
+use crate::arbitrary::{arb_batches_of, arb_schema, arb_type, batch};
+use crate::common::forge::{self, Batch, END};
 use crate::common::{CODECS, FRAMINGS, Writing, decode, encode};
 
 fn arb_writing() -> impl Strategy<Value = Writing> {
@@ -27,6 +35,16 @@ fn arb_writing() -> impl Strategy<Value = Writing> {
         alignment,
         ..Writing::default()
     })
+}
+
+/// What fails once is tried first ever after.
+fn config() -> ProptestConfig {
+    let regressions = FileFailurePersistence::Direct("tests/proptest-regressions/layout.txt");
+    ProptestConfig {
+        cases: 500,
+        failure_persistence: Some(Box::new(regressions)),
+        ..Default::default()
+    }
 }
 
 type Case = (SchemaRef, Vec<(Vec<RecordBatch>, Writing)>);
@@ -79,7 +97,7 @@ fn encode_some(schema: &SchemaRef, batches: &[RecordBatch], writing: Writing) ->
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn valid_payloads_are_whole_and_without_findings((schema, payloads) in arb_case()) {
@@ -153,5 +171,48 @@ proptest! {
         assert_whole(&all, &layout);
         prop_assert_eq!(layout.streams.len(), payloads.len());
         prop_assert_eq!(decode(&all, &Options::default()).unwrap(), expected);
+    }
+
+    /// A dictionary that grows is the old one and the new values; arrow-ipc appends them by its
+    /// own means for every type, and must not panic there.
+    #[test]
+    fn dictionaries_of_any_type_grow(values in arb_type(), seed: u64, codec in 0_usize..3) {
+        prop_assume!(!matches!(values, DataType::Dictionary(_, _)));
+        let data_type = DataType::Dictionary(Box::new(DataType::Int16), Box::new(values));
+        let schema = Arc::new(Schema::new(vec![Field::new("d", data_type, true)]));
+        let writing = Writing { compression: CODECS[codec], ..Writing::default() };
+        let payload = encode(&schema, &[batch(&schema, 10, seed, false)], writing).unwrap();
+        let (layout, _) = walk(&payload, &Options::default());
+        let mut grown = Vec::new();
+        for message in &layout.messages {
+            grown.extend(&payload[message.range()]);
+            if matches!(message.kind, MessageKind::Dictionary { .. }) {
+                grown.extend(forge::as_delta(&payload, &layout, message));
+            }
+        }
+        grown.extend(END);
+        let (_, diagnostics) = walk(&grown, &Options::default());
+        prop_assert!(diagnostics.is_empty(), "{}", diagnostics[0]);
+        if let Ok(batches) = decode(&grown, &Options::default()) {
+            prop_assert_eq!(batches, decode(&payload, &Options::default()).unwrap());
+        }
+    }
+
+    /// Where all keys are null a dictionary may be left out.
+    #[test]
+    fn dictionaries_of_any_type_may_be_missing(values in arb_type()) {
+        prop_assume!(!matches!(values, DataType::Dictionary(_, _)));
+        let data_type = DataType::Dictionary(Box::new(DataType::Int32), Box::new(values));
+        let schema = Schema::new(vec![Field::new("d", data_type, true)]);
+        let keys = Batch {
+            nodes: vec![(4, 4)],
+            buffers: vec![(0, 8), (8, 16)],
+            body: vec![0; 24],
+            ..Batch::default()
+        };
+        let schema = forge::schema(&schema, Endianness::Little);
+        let payload = [schema, keys.message(), END.to_vec()].concat();
+        let batches = decode(&payload, &Options::default()).unwrap();
+        prop_assert_eq!(batches[0].column(0).null_count(), 4);
     }
 }

@@ -1,6 +1,12 @@
 //! What splices, what does not, and why.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 mod arbitrary;
 mod common;
@@ -12,7 +18,7 @@ use arrow_array::{ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch
 use arrow_ipc::writer::DictionaryHandling;
 use arrow_ipc::{CompressionType, Endianness, MetadataVersion};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, UnionFields, UnionMode};
-use volley_core::layout::{Code, Framing, Options, walk};
+use volley_core::layout::{Code, Framing, Options};
 use volley_core::splice::{SpliceError, Splicer, splice};
 
 use crate::arbitrary::batch;

@@ -112,7 +112,7 @@ impl<'p> Walk<'p, '_> {
             (false, true) if is_file => Some((Code::DictionaryReplaced, "another", "a delta")),
             _ => None,
         };
-        if let Some((code, found, expected)) = fault {
+        if let Some((code, found, expected)) = fault.filter(|_| !self.diagnostics.is_full()) {
             self.diagnostics.push(Diagnostic {
                 code,
                 message: Some(index),

@@ -44,6 +44,10 @@ impl<'p> Walk<'p, '_> {
         (layout.codec, layout.rows) = (codec, rows);
         let (body, version) = (layout.body_offset()..layout.range().end, layout.version);
         let first = (self.layout.nodes.len(), self.layout.buffers.len());
+        // No more than the flatbuffer holds, which was verified.
+        self.layout.nodes.reserve(nodes.len());
+        self.layout.buffers.reserve(buffers.len());
+        self.layout.regions.reserve(buffers.len() + 2);
         let mut reader = BodyReader {
             first_region: self.layout.regions.len(),
             walk: self,
@@ -114,6 +118,10 @@ impl BodyReader<'_, '_, '_> {
         found: String,
         expected: String,
     ) {
+        // A path may be long, and a hostile payload at fault in every buffer.
+        if self.walk.diagnostics.is_full() {
+            return;
+        }
         self.walk.diagnostics.push(Diagnostic {
             code,
             message: Some(self.index),

@@ -17,6 +17,7 @@ pub struct Diagnostic {
     /// What kind of fault this is; stable across versions.
     pub code: Code,
     /// Index of the message in [`Layout::messages`](super::Layout::messages), where one is known.
+    /// One past the last where the message could not be read.
     pub message: Option<usize>,
     /// Path of the column, such as `cpu.cores.item`, where one is known.
     pub column: Option<String>,

@@ -1,15 +1,16 @@
 //! File framing: magic, messages, and the footer that must list exactly these messages.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use arrow_ipc::{self as ipc, Block, MetadataVersion};
+use arrow_ipc::{self as ipc, Block, MessageHeader, MetadataVersion};
 use flatbuffers::Vector;
 
-use super::Walk;
 use super::diagnostic::Code;
-use super::frames::{first_line, verifier};
-use super::regions::{Framing, MessageKind, RegionKind};
+use super::frames::{CONTINUATION, first_line, verifier};
+use super::regions::{Framing, MessageKind, MessageLayout, RegionKind, StreamLayout};
 use super::types::read_schema;
+use super::{Framed, SchemaLayout, Walk};
 
 pub(super) const MAGIC: &[u8] = b"ARROW1";
 
@@ -28,6 +29,7 @@ impl<'p> Walk<'p, '_> {
         let range = self.footer_range();
         let end = range.as_ref().map_or(payload.len(), |range| range.start);
         let footer = range.and_then(|range| self.footer(range));
+        self.footer_schema = footer.and_then(|footer| self.read_footer_schema(end, footer));
         let start = first_message(payload.get(..end).unwrap_or_default());
         self.region(MAGIC.len(), start - MAGIC.len(), None, RegionKind::Padding);
         let first_block = footer.and_then(first_block).filter(|at| (start..end).contains(at));
@@ -55,6 +57,29 @@ impl<'p> Walk<'p, '_> {
         }
         if let Some(footer) = footer {
             self.compare_with_footer(end, footer);
+        }
+    }
+
+    /// Reads the schema of a file without a prefix, as Polars writes it: nothing but the
+    /// flatbuffer, up to the first message that the footer lists. Nobody but a reader that goes
+    /// from message to message would notice.
+    fn unframed_schema(&mut self, range: Range<usize>) -> Option<(Framed<'p>, MessageLayout)> {
+        let payload: &'p [u8] = self.payload;
+        let metadata =
+            payload.get(range.clone()).filter(|bytes| !bytes.starts_with(&CONTINUATION))?;
+        let message = ipc::root_as_message_with_opts(&verifier(metadata), metadata).ok()?;
+        if message.header_type() != MessageHeader::Schema || message.bodyLength() != 0 {
+            return None;
+        }
+        self.frame(range.start, 0, range.len(), range.end)
+    }
+
+    /// Begins the stream of a file that has no schema message, as arrow-js writes it.
+    pub(super) fn begin_from_footer(&mut self, at: usize) {
+        if let Some(schema) = self.footer_schema.as_ref().filter(|_| self.layout.streams.is_empty())
+        {
+            let schema = Some(Arc::clone(schema));
+            self.layout.streams.push(StreamLayout { range: at..at, schema, has_end: false });
         }
     }
 
@@ -112,7 +137,7 @@ impl<'p> Walk<'p, '_> {
 
     /// Compares what the footer at `at` says with the messages.
     fn compare_with_footer(&mut self, at: usize, footer: ipc::Footer<'p>) {
-        self.footer_schema(at, footer);
+        self.compare_schemas(at);
         if footer
             .custom_metadata()
             .into_iter()
@@ -141,31 +166,47 @@ impl<'p> Walk<'p, '_> {
         self.blocks(at, footer.recordBatches(), |kind| kind == MessageKind::RecordBatch);
     }
 
-    fn footer_schema(&mut self, at: usize, footer: ipc::Footer<'p>) {
+    fn read_footer_schema(
+        &mut self,
+        at: usize,
+        footer: ipc::Footer<'p>,
+    ) -> Option<Arc<SchemaLayout>> {
         let Some(schema) = footer.schema() else {
             self.report(Code::FooterMalformed, at, "no schema", "a schema");
-            return;
+            return None;
         };
-        let schema = match read_schema(schema, self.options.max_columns) {
-            Ok(schema) => schema,
-            Err(fault) => {
-                let found = fault.column.map_or(fault.found.clone(), |column| {
-                    format!("{} in column `{column}`", fault.found)
-                });
-                self.report(Code::FooterSchema, at, found, fault.expected);
-                return;
+        match read_schema(schema, self.options.max_columns) {
+            Ok(schema) => {
+                if schema.is_foreign_endian {
+                    let (found, expected) = ("big-endian values", "little-endian values");
+                    self.report(Code::ForeignEndianness, at, found, expected);
+                }
+                Some(Arc::new(schema))
             }
-        };
-        let stream = self.layout.streams.first();
-        let Some(first) = stream.and_then(|stream| stream.schema.as_ref()) else {
+            Err(fault) => {
+                let found = match fault.column {
+                    Some(column) => format!("{} in column `{column}`", fault.found),
+                    None => fault.found,
+                };
+                self.report(Code::FooterSchema, at, found, fault.expected);
+                None
+            }
+        }
+    }
+
+    /// Readers of files take the schema from the footer, readers of streams from the message.
+    fn compare_schemas(&mut self, at: usize) {
+        let first = self.layout.streams.first().and_then(|stream| stream.schema.as_ref());
+        let (Some(first), Some(footer)) = (first, &self.footer_schema) else {
             return;
         };
-        // Readers of files take the schema from here, readers of streams from the message.
-        if first.schema.fields() != schema.schema.fields() {
-            let difference = first.difference(&schema);
-            let found = difference.map_or("other names or metadata".to_owned(), |difference| {
-                format!("{} in column `{}`", difference.found, difference.column)
-            });
+        if first.schema.fields() != footer.schema.fields() {
+            let found = match first.difference(footer) {
+                Some(difference) => {
+                    format!("{} in column `{}`", difference.found, difference.column)
+                }
+                None => "other names or metadata".to_owned(),
+            };
             self.report(Code::FooterSchema, at, found, "the schema of the first message");
         }
     }

@@ -11,7 +11,7 @@ use super::regions::{Codec, Framing, MessageKind, MessageLayout, RegionKind, Str
 use super::types::read_schema;
 use super::{Framed, LastSchema, SchemaLayout, Walk};
 
-const CONTINUATION: [u8; 4] = [0xff; 4];
+pub(super) const CONTINUATION: [u8; 4] = [0xff; 4];
 
 /// Verifies no deeper than arrow-ipc does, and no more than what a flatbuffer that shares nothing
 /// but its vtables can refer to: small metadata that refers to one string a million times would
@@ -48,6 +48,7 @@ impl<'p> Walk<'p, '_> {
             };
             match prefix {
                 Prefix::EndOfStream { prefix_len } => {
+                    self.begin_from_footer(at);
                     if !self.is_open() {
                         let code = match self.layout.streams.is_empty() {
                             true => Code::MissingSchema,
@@ -96,6 +97,9 @@ impl<'p> Walk<'p, '_> {
         let index = self.layout.messages.len();
         let (range, at) = (layout.range(), layout.offset);
         let begins = |schema| StreamLayout { range: range.clone(), schema, has_end: false };
+        if layout.kind != MessageKind::Schema {
+            self.begin_from_footer(at);
+        }
         if layout.kind == MessageKind::Schema {
             if self.layout.framing == Framing::File && !self.layout.streams.is_empty() {
                 let expected = "one schema in a file";
@@ -182,7 +186,7 @@ impl<'p> Walk<'p, '_> {
     }
 
     /// Verifies a flatbuffer and finds the bounds of its body.
-    fn frame(
+    pub(super) fn frame(
         &mut self,
         at: usize,
         prefix_len: usize,
@@ -259,23 +263,6 @@ impl<'p> Walk<'p, '_> {
             _ => MessageKind::Other,
         };
         Some((Some(message), layout))
-    }
-
-    /// Reads the schema of a file without a prefix, as Polars writes it: nothing but the
-    /// flatbuffer, up to the first message that the footer lists. Nobody but a reader that goes
-    /// from message to message would notice.
-    pub(super) fn unframed_schema(
-        &mut self,
-        range: Range<usize>,
-    ) -> Option<(Framed<'p>, MessageLayout)> {
-        let payload: &'p [u8] = self.payload;
-        let metadata =
-            payload.get(range.clone()).filter(|bytes| !bytes.starts_with(&CONTINUATION))?;
-        let message = ipc::root_as_message_with_opts(&verifier(metadata), metadata).ok()?;
-        if message.header_type() != MessageHeader::Schema || message.bodyLength() != 0 {
-            return None;
-        }
-        self.frame(range.start, 0, range.len(), range.end)
     }
 
     /// Reads a schema message, or recognises it as the one read last.

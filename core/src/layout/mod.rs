@@ -24,6 +24,11 @@
 //! diagnostics has none of these, and what decoding it allocates is bounded by [`Options`]. It
 //! may still hold damaged values, which IPC cannot tell without a checksum.
 //!
+//! Two things are left to whoever decodes. arrow-ipc reads one stream at a time: hand it each
+//! [`StreamLayout::range`]. And it panics on some buffers that begin at an odd address: let its
+//! `StreamReader` or `FileReader` copy the bodies, or make sure that the payload itself begins at a
+//! multiple of 8.
+//!
 //! Memory and time of the walk are linear in the length of the payload, whatever it claims.
 //!
 //! ```
@@ -40,6 +45,7 @@
 mod batch;
 mod body;
 mod buffers;
+mod compare;
 mod deep;
 mod diagnostic;
 mod file;
@@ -128,6 +134,7 @@ impl Walker {
             payload,
             options: &self.options,
             last_schema: &mut self.last_schema,
+            footer_schema: None,
             layout: Layout { bytes: payload.len(), ..Layout::default() },
             diagnostics: Diagnostics::default(),
             spent: Spent::default(),
@@ -163,6 +170,8 @@ struct Walk<'p, 'w> {
     payload: &'p [u8],
     options: &'w Options,
     last_schema: &'w mut Option<LastSchema>,
+    /// The schema in the footer of a file.
+    footer_schema: Option<Arc<SchemaLayout>>,
     layout: Layout,
     diagnostics: Diagnostics,
     spent: Spent,

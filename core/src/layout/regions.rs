@@ -287,7 +287,8 @@ pub struct Region {
     pub offset: usize,
     /// Number of bytes, at least 1.
     pub len: usize,
-    /// Index into [`Layout::messages`], for bytes of a message.
+    /// Index into [`Layout::messages`], for bytes of a message. One past the last where the message
+    /// could not be read.
     pub message: Option<usize>,
     /// What the bytes are.
     pub kind: RegionKind,

@@ -1,5 +1,6 @@
 //! A schema as the walk needs it: every column in the order of its field node.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, FieldRef, SchemaRef, UnionMode};
@@ -18,8 +19,10 @@ pub struct SchemaLayout {
     pub is_foreign_endian: bool,
     /// How many of `columns` belong to record batches.
     pub(super) record_columns: usize,
-    /// Sorted by id.
+    /// In the order of the columns that use them first.
     pub(super) dictionaries: Vec<Dictionary>,
+    /// Position of each id in `dictionaries`.
+    positions: HashMap<i64, usize>,
 }
 
 /// A column at any depth.
@@ -73,6 +76,7 @@ impl SchemaLayout {
             is_foreign_endian,
             record_columns: 0,
             dictionaries: Vec::new(),
+            positions: HashMap::new(),
             schema: SchemaRef::clone(schema),
         };
         for field in schema.fields() {
@@ -90,23 +94,18 @@ impl SchemaLayout {
             let DataType::Dictionary(_, values) = column.field.data_type() else {
                 continue;
             };
-            match layout.dictionaries.binary_search_by_key(&id, |dictionary| dictionary.id) {
-                Ok(at) => {
-                    let other = &layout.columns[layout.dictionaries[at].values].field;
-                    let other = inner(other.data_type());
-                    if !values.equals_datatype(other) {
-                        return Err(layout.path(user));
-                    }
+            if let Some(&position) = layout.positions.get(&id) {
+                let other = &layout.columns[layout.dictionaries[position].values].field;
+                if !values.equals_datatype(inner(other.data_type())) {
+                    return Err(layout.path(user));
                 }
-                Err(at) => {
-                    let field = Arc::clone(&column.field);
-                    let dictionary = Dictionary { id, values: layout.columns.len() };
-                    layout.dictionaries.insert(at, dictionary);
-                    if let DataType::Dictionary(_, values) = field.data_type() {
-                        layout.add(&field, values, None, Some(user));
-                    }
-                }
+                continue;
             }
+            let field = Arc::clone(&column.field);
+            let dictionary = Dictionary { id, values: layout.columns.len() };
+            layout.positions.insert(id, layout.dictionaries.len());
+            layout.dictionaries.push(dictionary);
+            layout.add(&field, inner(field.data_type()), None, Some(user));
         }
         Ok(layout)
     }
@@ -135,7 +134,7 @@ impl SchemaLayout {
 
     /// Position in `dictionaries` of a dictionary.
     pub(super) fn dictionary(&self, id: i64) -> Option<usize> {
-        self.dictionaries.binary_search_by_key(&id, |dictionary| dictionary.id).ok()
+        self.positions.get(&id).copied()
     }
 
     /// Path of the first column that uses a dictionary.
@@ -171,100 +170,10 @@ impl SchemaLayout {
         }
         self.columns[at].end = self.columns.len();
     }
-
-    /// Why messages of `other` cannot be read with this schema, if they cannot.
-    ///
-    /// Metadata and the names of list, map and run-end children do not matter: writers differ in
-    /// them. Types, order, nullability, dictionary ids, extension names and the names of columns
-    /// and struct fields do.
-    pub(crate) fn difference(&self, other: &Self) -> Option<SchemaDifference> {
-        if self.is_foreign_endian != other.is_foreign_endian {
-            return Some(SchemaDifference::new("", "byte order", "other byte order"));
-        }
-        let fields = (self.schema.fields().len(), other.schema.fields().len());
-        if fields.0 != fields.1 {
-            let count = |n: usize| format!("{n} columns");
-            return Some(SchemaDifference::new("", count(fields.0), count(fields.1)));
-        }
-        let mut pairs = self.columns.iter().zip(&other.columns).enumerate();
-        let different = pairs.find_map(|(at, (a, b))| self.column_difference(at, a, b));
-        different.or_else(|| {
-            (self.columns.len() != other.columns.len())
-                .then(|| SchemaDifference::new("", "its children", "other children"))
-        })
-    }
-
-    fn column_difference(&self, at: usize, a: &Column, b: &Column) -> Option<SchemaDifference> {
-        let differ = |expected: String, found: String| {
-            (expected != found).then(|| SchemaDifference::new(&self.path(at), expected, found))
-        };
-        let is_named = match a.parent.map(|parent| self.columns[parent].field.data_type()) {
-            None => a.dictionary_of.is_none(),
-            Some(parent) => matches!(inner(parent), DataType::Struct(_) | DataType::Union(_, _)),
-        };
-        if is_named && a.field.name() != b.field.name() {
-            return differ(format!("`{}`", a.field.name()), format!("`{}`", b.field.name()));
-        }
-        if a.shape != b.shape
-            || (a.end != b.end)
-            || !same_type(a.field.data_type(), b.field.data_type())
-        {
-            let describe = |column: &Column| match column.shape {
-                Shape::Dictionary { id, .. } => {
-                    format!("type {} with dictionary id {id}", column.field.data_type())
-                }
-                _ => format!("type {}", column.field.data_type()),
-            };
-            return Some(SchemaDifference::new(&self.path(at), describe(a), describe(b)));
-        }
-        if a.field.is_nullable() != b.field.is_nullable() {
-            let text = |c: &Column| {
-                if c.field.is_nullable() { "nullable" } else { "not nullable" }
-            };
-            return differ(text(a).to_owned(), text(b).to_owned());
-        }
-        let extension = |column: &Column| match column.field.extension_type_name() {
-            Some(name) => format!("extension {name}"),
-            None => "no extension".to_owned(),
-        };
-        if a.field.extension_type_name() != b.field.extension_type_name() {
-            return differ(extension(a), extension(b));
-        }
-        None
-    }
-}
-
-/// Where and how two schemas differ.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SchemaDifference {
-    pub(crate) column: String,
-    pub(crate) expected: String,
-    pub(crate) found: String,
-}
-
-impl SchemaDifference {
-    fn new(column: &str, expected: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { column: column.to_owned(), expected: expected.into(), found: found.into() }
-    }
-}
-
-/// Compares what is not in the shapes: children are columns of their own.
-fn same_type(a: &DataType, b: &DataType) -> bool {
-    match (a, b) {
-        (DataType::Union(a, mode_a), DataType::Union(b, mode_b)) => {
-            mode_a == mode_b && a.iter().map(|(id, _)| id).eq(b.iter().map(|(id, _)| id))
-        }
-        (DataType::Map(_, a), DataType::Map(_, b)) => a == b,
-        (DataType::Dictionary(key_a, a), DataType::Dictionary(key_b, b)) => {
-            key_a == key_b && same_type(a, b)
-        }
-        (a, b) if a.is_nested() => std::mem::discriminant(a) == std::mem::discriminant(b),
-        (a, b) => a == b,
-    }
 }
 
 /// The values of a dictionary, or the type itself.
-fn inner(data_type: &DataType) -> &DataType {
+pub(super) fn inner(data_type: &DataType) -> &DataType {
     match data_type {
         DataType::Dictionary(_, values) => values,
         other => other,

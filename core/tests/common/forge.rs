@@ -10,6 +10,7 @@ use arrow_ipc::{
 };
 use arrow_schema::Schema;
 use flatbuffers::{FlatBufferBuilder, UnionWIPOffset, WIPOffset};
+use volley_core::layout::{BufferKind, BufferLayout, Codec, Layout, MessageKind, MessageLayout};
 
 pub const END: &[u8] = &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 
@@ -185,4 +186,65 @@ pub fn renumbered(id: i64) -> Vec<u8> {
         END.to_vec(),
     ]
     .concat()
+}
+
+/// The dictionary message of a payload again, as a delta.
+pub fn as_delta(payload: &[u8], layout: &Layout, message: &MessageLayout) -> Vec<u8> {
+    let MessageKind::Dictionary { id, .. } = message.kind else { panic!("no dictionary") };
+    let body = message.body_offset();
+    let buffers = layout.buffers_of(message);
+    let views = buffers.iter().filter(|buffer| buffer.kind == BufferKind::Views);
+    let is_data_of =
+        |column| move |b: &&BufferLayout| b.kind == BufferKind::ViewData && b.column == column;
+    let batch = Batch {
+        rows: message.rows as i64,
+        nodes: layout
+            .nodes_of(message)
+            .iter()
+            .map(|n| (n.len as i64, n.null_count as i64))
+            .collect(),
+        buffers: buffers.iter().map(|b| ((b.offset - body) as i64, b.stored as i64)).collect(),
+        variadic: views
+            .map(|v| buffers.iter().filter(is_data_of(v.column)).count() as i64)
+            .collect(),
+        codec: match message.codec {
+            Codec::None => None,
+            Codec::Lz4 => Some(CompressionType::LZ4_FRAME),
+            Codec::Zstd => Some(CompressionType::ZSTD),
+        },
+        body: payload[body..message.range().end].to_vec(),
+        dictionary: Some((id, true)),
+    };
+    batch.message()
+}
+
+/// A schema message whose dictionary-encoded integer columns all have dictionary id 5.
+pub fn one_dictionary_id(columns: &[arrow_schema::Field]) -> Vec<u8> {
+    let mut fbb = FlatBufferBuilder::new();
+    let mut fields = Vec::new();
+    for column in columns {
+        let arrow_schema::DataType::Dictionary(_, values) = column.data_type() else {
+            continue;
+        };
+        let name = fbb.create_string(column.name());
+        let mut int = arrow_ipc::IntBuilder::new(&mut fbb);
+        int.add_bitWidth(values.primitive_width().unwrap_or_default() as i32 * 8);
+        int.add_is_signed(true);
+        let int = int.finish();
+        let mut dictionary = arrow_ipc::DictionaryEncodingBuilder::new(&mut fbb);
+        dictionary.add_id(5);
+        dictionary.add_indexType(int);
+        let dictionary = dictionary.finish();
+        let mut field = arrow_ipc::FieldBuilder::new(&mut fbb);
+        field.add_name(name);
+        field.add_type_type(arrow_ipc::Type::Int);
+        field.add_type_(int.as_union_value());
+        field.add_dictionary(dictionary);
+        fields.push(field.finish());
+    }
+    let fields = fbb.create_vector(&fields);
+    let mut schema = SchemaBuilder::new(&mut fbb);
+    schema.add_fields(fields);
+    let schema = schema.finish().as_union_value();
+    finish(fbb, MessageHeader::Schema, schema, 0, MetadataVersion::V5)
 }
