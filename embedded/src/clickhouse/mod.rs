@@ -278,7 +278,11 @@ fn start_engine(
         source: Box::new(error),
     })?;
     let (scratch, path) = data_folder(data)?;
-    let mut arguments = vec![CString::from(c"clickhouse"), CString::from(c"--progress=off")];
+    // Where standard error is a terminal the engine would log to it, a complaint about its own
+    // threads with every insert among it.
+    let quiet = [c"--progress=off", c"--logger.console=0"];
+    let mut arguments = vec![CString::from(c"clickhouse")];
+    arguments.extend(quiet.map(CString::from));
     let mut path_argument = b"--path=".to_vec();
     path_argument.extend_from_slice(path.as_os_str().as_bytes());
     arguments.push(

@@ -1,13 +1,7 @@
-use std::{
-    io::{self, IsTerminal as _},
-    num::NonZeroU64,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, num::NonZeroU64, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     args::{CodecArgs, Format, Metrics},
@@ -66,55 +60,40 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
         data: args.data,
     };
     let n_rows = options.n_batches.saturating_mul(options.rows_per_batch.get() as u64);
-    let bars = Arc::new(Bars::new(n_rows, args.format));
-    let report = demo(options, shutdown, bars.clone()).await;
-    bars.clear();
+    let progress = Arc::new(Progress::new(n_rows, args.format));
+    let report = demo(options, shutdown, progress.clone()).await;
+    progress.bar.finish_and_clear();
     let report = report?;
     print_result(args.format, &report, |out| print(out, &report))
 }
 
-/// Two bars on standard error, where that is a terminal and a person reads the result.
-struct Bars {
-    all: MultiProgress,
-    delivered: ProgressBar,
-    loaded: ProgressBar,
+/// A bar on standard error, where that is a terminal and a person reads the result.
+struct Progress {
+    bar: ProgressBar,
 }
 
-impl Bars {
+impl Progress {
     fn new(n_rows: u64, format: Format) -> Self {
-        let all = MultiProgress::new();
-        if format == Format::Json || !io::stderr().is_terminal() {
-            all.set_draw_target(indicatif::ProgressDrawTarget::hidden());
-        }
-        let style = ProgressStyle::with_template(
-            "{prefix:>12} {bar:40.cyan/black.bright} {human_pos:>10} of {human_len} rows  {msg}",
-        );
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸━");
-        let bar = |prefix| {
-            let bar = all.add(ProgressBar::new(n_rows).with_style(style.clone()));
-            bar.set_prefix(prefix);
-            bar.tick();
-            bar
+        let template = "{bar:40.cyan/dim} {human_pos} of {human_len} rows queryable{msg}";
+        let style = ProgressStyle::with_template(template);
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─");
+        let bar = if format == Format::Json {
+            ProgressBar::hidden()
+        } else {
+            // Hidden by itself where standard error is no terminal.
+            ProgressBar::new(n_rows)
         };
-        let (delivered, loaded) = (bar("to Kafka"), bar("queryable"));
-        Self { all, delivered, loaded }
-    }
-
-    fn clear(&self) {
-        self.delivered.finish_and_clear();
-        self.loaded.finish_and_clear();
-        // Bars on a terminal that has gone are no loss.
-        let _ = self.all.clear();
+        Self { bar: bar.with_style(style) }
     }
 }
 
-impl DemoObserver for Bars {
+impl DemoObserver for Progress {
     fn delivered(&self, n_rows: u64) {
-        self.delivered.set_position(n_rows);
+        self.bar.set_message(format!(", {} in Kafka", Count(n_rows)));
     }
 
     fn loaded(&self, n_rows: u64) {
-        self.loaded.set_position(n_rows);
+        self.bar.set_position(n_rows);
     }
 }
 

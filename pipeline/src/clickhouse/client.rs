@@ -8,6 +8,12 @@ use super::ClickHouseError;
 /// The first version whose Arrow reader takes compressed buffers.
 pub const MIN_VERSION: (u32, u32) = (23, 11);
 
+/// Longest wait for the server to take a piece of an insert's body.
+const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Longest wait for the server to store an insert whose body it has.
+const STORE_TIMEOUT: Duration = Duration::from_secs(180);
+
 /// How to reach a server.
 #[derive(Clone)]
 pub struct ClickHouseOptions {
@@ -17,7 +23,7 @@ pub struct ClickHouseOptions {
     pub user: Option<String>,
     /// Password; never shown.
     pub password: Option<String>,
-    /// How long an answer to a query may take. Inserts take as long as they take.
+    /// How long an answer to a query may take; an insert has three minutes.
     pub timeout: Duration,
 }
 
@@ -145,6 +151,7 @@ impl ClickHouse {
         body: Vec<Bytes>,
     ) -> Result<(), ClickHouseError> {
         let insert = self.client.insert_formatted_with(sql);
+        let insert = insert.with_timeouts(Some(SEND_TIMEOUT), Some(STORE_TIMEOUT));
         let mut insert = settings
             .iter()
             .fold(insert, |insert, (name, value)| insert.with_setting(*name, *value));
@@ -154,7 +161,7 @@ impl ClickHouse {
             }
             insert.end().await
         };
-        sending.await.map_err(|error| ClickHouseError::new(&self.url, self.timeout, error))
+        sending.await.map_err(|error| ClickHouseError::new(&self.url, STORE_TIMEOUT, error))
     }
 
     async fn in_time<T>(

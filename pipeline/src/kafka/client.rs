@@ -138,6 +138,15 @@ impl ClientLog {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Keeps what is between the broker's name and the time it took:
+    /// `127.0.0.1:9092/bootstrap: Connect to … failed: Connection refused (after 0ms in …)`
+    fn remember(&self, reason: &str) {
+        let reason = reason.split(" (after ").next().unwrap_or(reason);
+        let reason = reason.split_once(": ").map_or(reason, |(_, rest)| rest);
+        let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some(reason.to_owned());
+    }
+
     pub(crate) fn unreachable(&self, options: &KafkaOptions) -> KafkaError {
         KafkaError::Unreachable {
             brokers: options.brokers.clone(),
@@ -149,6 +158,11 @@ impl ClientLog {
 
 impl ClientContext for ClientLog {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // A client that nobody polls yet hears of no error, but its log always comes.
+        if facility == "FAIL" {
+            // "[thrd:127.0.0.1:9092/bootstrap]: 127.0.0.1:9092/bootstrap: Connect to … failed: …"
+            self.remember(message.split_once("]: ").map_or(message, |(_, rest)| rest));
+        }
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
                 tracing::error!(facility, "librdkafka: {message}");
@@ -165,11 +179,7 @@ impl ClientContext for ClientLog {
             return;
         }
         tracing::debug!(%error, "librdkafka: {reason}");
-        // "127.0.0.1:9092/bootstrap: Connect to … failed: Connection refused (after 0ms in …)"
-        let reason = reason.split(" (after ").next().unwrap_or(reason);
-        let reason = reason.split_once(": ").map_or(reason, |(_, rest)| rest);
-        let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = Some(reason.to_owned());
+        self.remember(reason);
     }
 }
 

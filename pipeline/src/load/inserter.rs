@@ -32,6 +32,8 @@ pub(crate) enum Inserted {
         n_retries: u64,
         /// Whether its rows had to be decoded for it.
         is_reencoded: bool,
+        /// Time of the attempt that succeeded, from its first byte to ClickHouse's answer.
+        took: Duration,
     },
     /// The run was stopped while ClickHouse was away; nothing of the block may be committed.
     Abandoned,
@@ -69,7 +71,11 @@ impl Inserter {
         schema: &SchemaRef,
     ) -> Result<Inserted, InsertProblem> {
         if block.n_rows == 0 {
-            return Ok(Inserted::Stored { n_retries: 0, is_reencoded: false });
+            return Ok(Inserted::Stored {
+                n_retries: 0,
+                is_reencoded: false,
+                took: Duration::ZERO,
+            });
         }
         let body = {
             let (schema, payloads) = (schema.clone(), block.payloads.clone());
@@ -87,13 +93,14 @@ impl Inserter {
         loop {
             let attempt = async {
                 let statement = self.statement(block.schema, schema).await?;
-                let inserted = self.server.insert(&statement, &settings, body.chunks.clone()).await;
-                inserted.map_err(InsertProblem::ClickHouse)
+                let began = Instant::now();
+                self.server.insert(&statement, &settings, body.chunks.clone()).await?;
+                Ok(began.elapsed())
             };
             let error = match attempt.await {
-                Ok(()) => {
+                Ok(took) => {
                     let is_reencoded = body.is_reencoded;
-                    return Ok(Inserted::Stored { n_retries, is_reencoded });
+                    return Ok(Inserted::Stored { n_retries, is_reencoded, took });
                 }
                 Err(InsertProblem::ClickHouse(error)) if error.kind() == ErrorKind::Transient => {
                     error

@@ -67,6 +67,7 @@ impl Lanes {
         started
     }
 
+    /// Lets the next block of a partition start; until then the one before is on its way, or failed.
     pub(crate) fn inserted(&mut self, partition: i32) {
         if let Some(lane) = self.lanes.get_mut(&partition) {
             lane.is_inserting = false;
@@ -78,6 +79,11 @@ impl Lanes {
         self.lanes
             .values()
             .all(|lane| lane.is_at_end && lane.waiting.is_empty() && !lane.is_inserting)
+    }
+
+    pub(crate) fn n_waiting_messages(&self) -> u64 {
+        let waiting = self.lanes.values().flat_map(|lane| &lane.waiting);
+        waiting.map(|block| block.payloads.len() as u64).sum()
     }
 
     /// Where each partition is read next; `None` where no message has come yet.

@@ -48,12 +48,14 @@ pub async fn load(
     let inserter = Arc::new(Inserter::new(server, &options, shutdown.clone()));
     let mut loading = Loading::new(options, inserter, observer);
     let mut result = loading.read(&consumer, &shutdown).await;
-    if result.is_ok() {
+    // What is under way is finished in any case: its rows are stored, so they should be committed.
+    // What was read and waits is sound, and goes too unless inserting itself has failed.
+    let with_waiting = matches!(result, Ok(()) | Err(LoadError::Message { .. }));
+    if with_waiting {
         let open = loading.planner.finish();
         loading.queue(open);
     }
-    // What is under way is finished in any case: its rows are stored, so they should be committed.
-    let drained = loading.drain(&consumer, result.is_ok()).await;
+    let drained = loading.drain(&consumer, with_waiting).await;
     result = result.and(drained);
     consumer.close().await;
     result.map(|()| loading.summary())
@@ -64,7 +66,6 @@ struct Done {
     block: Block,
     result: Result<Inserted, InsertProblem>,
     queryable_at: Instant,
-    took: Duration,
 }
 
 struct Loading {
@@ -197,6 +198,12 @@ impl Loading {
                     tracing::info!(partitions = partitions.len(), "partitions assigned");
                     self.lanes.gain(&partitions);
                     self.is_assigned = true;
+                    // New partitions come unpaused.
+                    if self.is_paused
+                        && let Err(error) = consumer.pause()
+                    {
+                        tracing::warn!(%error, "cannot pause new partitions");
+                    }
                     self.observer.assigned(partitions.len());
                 }
                 Assignment::Lost(partitions) => {
@@ -220,10 +227,8 @@ impl Loading {
             let inserter = self.inserter.clone();
             let schema = self.schemas.get(block.schema);
             self.inserts.spawn(async move {
-                let began = Instant::now();
                 let result = inserter.insert(&block, &schema).await;
-                let queryable_at = Instant::now();
-                Done { block, result, queryable_at, took: queryable_at - began }
+                Done { block, result, queryable_at: Instant::now() }
             });
         }
     }
@@ -233,25 +238,27 @@ impl Loading {
         consumer: &Consumer,
         done: Result<Done, tokio::task::JoinError>,
     ) -> Result<(), LoadError> {
-        let Done { block, result, queryable_at, took } = match done {
+        let Done { block, result, queryable_at } = match done {
             Ok(done) => done,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
-        self.lanes.inserted(block.partition);
         self.n_inflight_bytes -= block.n_bytes;
         self.last_activity = Instant::now();
-        let n_retries = match result {
-            Ok(Inserted::Stored { n_retries, is_reencoded }) => {
+        let took = match result {
+            Ok(Inserted::Stored { n_retries, is_reencoded, took }) => {
+                self.summary.retries += n_retries;
                 self.summary.inserts_reencoded += u64::from(is_reencoded);
-                n_retries
+                took
             }
+            // The lane stays closed in either case: were a later block of this partition committed,
+            // this one would be lost.
             Ok(Inserted::Abandoned) => {
                 self.summary.messages_left += block.payloads.len() as u64;
                 return Ok(());
             }
             Err(problem) => return Err(self.insert_error(&block, problem)),
         };
-        self.summary.retries += n_retries;
+        self.lanes.inserted(block.partition);
         self.summary.rows_loaded += block.n_rows as u64;
         self.summary.messages += block.payloads.len() as u64;
         self.summary.payload_bytes += block.n_bytes as u64;
@@ -346,6 +353,7 @@ impl Loading {
                 self.start_inserts();
             }
             let Some(done) = self.inserts.join_next().await else {
+                self.summary.messages_left += self.lanes.n_waiting_messages();
                 return result;
             };
             let finished = self.finish_insert(consumer, done).await;
