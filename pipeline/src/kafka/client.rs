@@ -1,8 +1,8 @@
 use std::{
     fmt,
     str::FromStr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -126,25 +126,25 @@ where
     })
 }
 
+/// Time between warnings that no broker answers; librdkafka finds it out many times a second.
+const WARNING_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Sends librdkafka's log to ours and keeps its last complaint, which is the cause of a time-out.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClientLog {
-    last_error: Arc<Mutex<Option<String>>>,
+    state: Arc<Mutex<LogState>>,
+}
+
+#[derive(Debug, Default)]
+struct LogState {
+    last_error: Option<String>,
+    warned_at: Option<Instant>,
 }
 
 impl ClientLog {
     /// The last error that librdkafka reported, without the name of its thread.
     pub(crate) fn last_error(&self) -> Option<String> {
-        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Keeps what is between the broker's name and the time it took:
-    /// `127.0.0.1:9092/bootstrap: Connect to … failed: Connection refused (after 0ms in …)`
-    fn remember(&self, reason: &str) {
-        let reason = reason.split(" (after ").next().unwrap_or(reason);
-        let reason = reason.split_once(": ").map_or(reason, |(_, rest)| rest);
-        let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = Some(reason.to_owned());
+        self.lock().last_error.clone()
     }
 
     pub(crate) fn unreachable(&self, options: &KafkaOptions) -> KafkaError {
@@ -153,6 +153,28 @@ impl ClientLog {
             timeout: options.timeout,
             reason: self.last_error().unwrap_or_else(|| "no answer".to_owned()),
         }
+    }
+
+    /// Keeps what is between the broker's name and the time it took:
+    /// `127.0.0.1:9092/bootstrap: Connect to … failed: Connection refused (after 0ms in …)`
+    fn remember(&self, reason: &str) {
+        let reason = reason.split(" (after ").next().unwrap_or(reason);
+        let reason = reason.split_once(": ").map_or(reason, |(_, rest)| rest);
+        self.lock().last_error = Some(reason.to_owned());
+    }
+
+    fn warn_unreachable(&self) {
+        let mut state = self.lock();
+        if state.warned_at.is_some_and(|at| at.elapsed() < WARNING_INTERVAL) {
+            return;
+        }
+        state.warned_at = Some(Instant::now());
+        let cause = state.last_error.as_deref().unwrap_or("no answer");
+        tracing::warn!("no kafka broker answers: {cause}; trying again");
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LogState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -175,7 +197,7 @@ impl ClientContext for ClientLog {
 
     fn error(&self, error: LibError, reason: &str) {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            tracing::warn!("kafka: {reason}; trying again");
+            self.warn_unreachable();
             return;
         }
         tracing::debug!(%error, "librdkafka: {reason}");
