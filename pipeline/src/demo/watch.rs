@@ -1,7 +1,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use arrow::{
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::freshness::{Freshness, QueryableRange, SentMessage};
 use crate::{
     kafka::Delivered,
-    load::{LoadObserver, LoadedBlock},
+    load::{Block, LoadObserver},
     produce::ProduceObserver,
 };
 
@@ -126,8 +126,8 @@ impl LoadObserver for Watch {
         self.is_assigned.send_replace(true);
     }
 
-    fn loaded(&self, block: &LoadedBlock) {
-        let now = SystemTime::now() - block.queryable_at.elapsed();
+    fn loaded(&self, block: &Block, queryable_at: Instant) {
+        let now = SystemTime::now() - queryable_at.elapsed();
         let at_us = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as i64;
         let mut state = self.lock();
         state.n_loaded_bytes += block.n_bytes;

@@ -20,6 +20,10 @@ use super::{ClientLog, KafkaError, KafkaOptions, create, require_topic};
 pub struct SenderOptions {
     /// Where messages go.
     pub topic: String,
+    /// Most bytes of a partition's messages that go to the broker together, because it holds them
+    /// all to the topic's `max.message.bytes` as if they were one. A message that is larger by
+    /// itself goes alone.
+    pub max_request_bytes: usize,
     /// Most bytes that may be unacknowledged; [`Sender::send`] waits while there are more.
     pub max_inflight_bytes: usize,
 }
@@ -88,8 +92,10 @@ impl Sender {
         observer: Arc<dyn DeliveryObserver>,
     ) -> Result<Self, KafkaError> {
         let queue_kbytes = (options.max_inflight_bytes / 512).max(1024).to_string();
+        let request_bytes = options.max_request_bytes.clamp(1, i32::MAX as usize).to_string();
         let config = kafka.client_config(
             &[
+                ("batch.size", &request_bytes),
                 // A message is a batch already: waiting for more only makes it late.
                 ("linger.ms", "0"),
                 // Payloads are compressed inside; twice costs time and gains nothing.

@@ -79,24 +79,30 @@ pub(crate) fn create_topic(
 
 /// Largest message that both this client and the topic take, in bytes, with key and headers. Blocks
 /// up to the options' timeout.
-pub(crate) fn message_limit(options: &KafkaOptions, topic: &str, runtime: &Handle) -> usize {
+pub(crate) fn message_limit(
+    options: &KafkaOptions,
+    topic: &str,
+    runtime: &Handle,
+) -> Result<usize, KafkaError> {
     let own = options.property("message.max.bytes").and_then(|value| value.parse().ok());
     let own = own.unwrap_or(DEFAULT_MESSAGE_MAX_BYTES);
-    match topic_limit(options, topic, runtime) {
-        Some(limit) => own.min(limit),
-        None => own,
+    let admin = admin(options)?;
+    if !answers_admin_requests(&admin, options)? {
+        return Ok(own);
     }
+    let limit = runtime.block_on(topic_limit(&admin, options, topic));
+    Ok(limit.map_or(own, |limit| own.min(limit)))
 }
 
 /// The topic's `max.message.bytes`; `None` where the broker does not say.
-fn topic_limit(options: &KafkaOptions, topic: &str, runtime: &Handle) -> Option<usize> {
-    let admin = admin(options).ok()?;
-    if !answers_admin_requests(&admin, options).ok()? {
-        return None;
-    }
+async fn topic_limit(
+    admin: &AdminClient<ClientLog>,
+    options: &KafkaOptions,
+    topic: &str,
+) -> Option<usize> {
     let admin_options = AdminOptions::new().request_timeout(Some(options.timeout));
     let resource = ResourceSpecifier::Topic(topic);
-    let described = runtime.block_on(admin.describe_configs([&resource], &admin_options)).ok()?;
+    let described = admin.describe_configs([&resource], &admin_options).await.ok()?;
     let resource = described.into_iter().next()?.ok()?;
     resource.get("max.message.bytes")?.value.as_ref()?.parse().ok()
 }

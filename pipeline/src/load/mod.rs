@@ -16,5 +16,5 @@ mod run;
 mod schemas;
 
 pub use block::{Block, BlockLimits, BlockPlanner, Message};
-pub use options::{LoadError, LoadObserver, LoadOptions, LoadSummary, LoadedBlock, NoObserver};
+pub use options::{LoadError, LoadObserver, LoadOptions, LoadSummary, NoObserver};
 pub use run::load;

@@ -1,9 +1,9 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use volley_core::{fingerprint::Fingerprint, layout::Diagnostic};
+use volley_core::layout::Diagnostic;
 
-use super::{BlockLimits, body::BodyError};
+use super::{Block, BlockLimits, body::BodyError};
 use crate::{
     clickhouse::{ClickHouseError, ClickHouseOptions, CreateTableError, Creation, TableName},
     kafka::{KafkaError, KafkaOptions},
@@ -173,25 +173,6 @@ pub struct LoadSummary {
     pub inserting: Duration,
 }
 
-/// One block that is in the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoadedBlock {
-    /// The partition.
-    pub partition: i32,
-    /// Offset of the first message.
-    pub first: i64,
-    /// Offset of the last message.
-    pub last: i64,
-    /// Schema of its rows.
-    pub schema: Fingerprint,
-    /// Rows in it.
-    pub n_rows: usize,
-    /// Bytes of its payloads.
-    pub n_bytes: usize,
-    /// When ClickHouse had stored it, which is when queries see it.
-    pub queryable_at: Instant,
-}
-
 /// Hears of the run as it goes; every method does nothing unless overridden.
 pub trait LoadObserver: Send + Sync + 'static {
     /// The group gave this member its partitions: messages from now on are read at once.
@@ -199,9 +180,9 @@ pub trait LoadObserver: Send + Sync + 'static {
         let _ = n_partitions;
     }
 
-    /// A block was inserted; its offsets are about to be committed.
-    fn loaded(&self, block: &LoadedBlock) {
-        let _ = block;
+    /// ClickHouse had stored a block at `queryable_at`; its offsets are about to be committed.
+    fn loaded(&self, block: &Block, queryable_at: Instant) {
+        let _ = (block, queryable_at);
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use volley_core::headers::{MessageHeaders, checksum};
 
 use super::{
-    Block, BlockPlanner, LoadError, LoadObserver, LoadOptions, LoadSummary, LoadedBlock, Message,
+    Block, BlockPlanner, LoadError, LoadObserver, LoadOptions, LoadSummary, Message,
     consumer::{Assignment, Consumer},
     inserter::{Inserted, Inserter},
     lanes::Lanes,
@@ -264,16 +264,7 @@ impl Loading {
         self.summary.payload_bytes += block.n_bytes as u64;
         self.summary.inserts += u64::from(block.n_rows > 0);
         self.summary.inserting += took;
-        let loaded = LoadedBlock {
-            partition: block.partition,
-            first: block.first,
-            last: block.last,
-            schema: block.schema,
-            n_rows: block.n_rows,
-            n_bytes: block.n_bytes,
-            queryable_at,
-        };
-        self.observer.loaded(&loaded);
+        self.observer.loaded(&block, queryable_at);
         if let Err(error) = consumer.commit(block.partition, block.last + 1).await {
             // The rows are stored. Whoever reads the messages again sends the same token if it cuts
             // the same block.
