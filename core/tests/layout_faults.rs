@@ -15,36 +15,11 @@ use std::sync::Arc;
 use arrow_ipc::Endianness;
 use arrow_schema::{DataType, Field, Schema};
 use volley_core::layout::{
-    Code, Diagnostic, Framing, Options, RegionKind, Severity, check, walk, walk_values,
+    Code, Diagnostic, Framing, Options, RegionKind, Severity, walk, walk_values,
 };
 
 use crate::common::decode;
-use crate::common::forge::{self, Batch, END};
-
-fn ints() -> Schema {
-    Schema::new(vec![Field::new("n", DataType::Int64, true)])
-}
-
-fn stream(schema: &Schema, batches: &[Batch]) -> Vec<u8> {
-    let mut payload = forge::schema(schema, Endianness::Little);
-    batches.iter().for_each(|batch| payload.extend(batch.message()));
-    payload.extend(END);
-    payload
-}
-
-fn codes(payload: &[u8]) -> Vec<Code> {
-    walk(payload, &Options::default()).1.iter().map(|diagnostic| diagnostic.code).collect()
-}
-
-fn first_error(payload: &[u8], options: &Options) -> Diagnostic {
-    *check(payload, options).unwrap_err()
-}
-
-/// A stream of one `Int64` column whose batch has exactly one fault.
-#[track_caller]
-fn fault(batch: Batch, code: Code) {
-    assert_eq!(codes(&stream(&ints(), &[batch])), [code]);
-}
+use crate::common::forge::{self, Batch, END, codes, fault, first_error, ints, stream};
 
 /// The same for a schema of one column of another type.
 #[track_caller]

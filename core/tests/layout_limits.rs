@@ -8,35 +8,10 @@ use std::sync::Arc;
 
 use arrow_ipc::{CompressionType, Endianness};
 use arrow_schema::{DataType, Field, Schema};
-use volley_core::layout::{BufferKind, Code, Diagnostic, Options, check, walk};
+use volley_core::layout::{BufferKind, Code, Options, check, walk};
 
-use crate::common::forge::{self, Batch, END};
+use crate::common::forge::{self, Batch, END, codes, fault, first_error, ints, stream};
 use crate::common::{Writing, encode};
-
-fn ints() -> Schema {
-    Schema::new(vec![Field::new("n", DataType::Int64, true)])
-}
-
-fn stream(schema: &Schema, batches: &[Batch]) -> Vec<u8> {
-    let mut payload = forge::schema(schema, Endianness::Little);
-    batches.iter().for_each(|batch| payload.extend(batch.message()));
-    payload.extend(END);
-    payload
-}
-
-fn codes(payload: &[u8]) -> Vec<Code> {
-    walk(payload, &Options::default()).1.iter().map(|diagnostic| diagnostic.code).collect()
-}
-
-fn first_error(payload: &[u8], options: &Options) -> Diagnostic {
-    *check(payload, options).unwrap_err()
-}
-
-/// A stream of one `Int64` column whose batch has exactly one fault.
-#[track_caller]
-fn fault(batch: Batch, code: Code) {
-    assert_eq!(codes(&stream(&ints(), &[batch])), [code]);
-}
 
 #[test]
 fn hostile_sizes_are_refused_before_anything_is_allocated() {

@@ -15,15 +15,11 @@ use arrow_schema::{DataType, Field, Schema};
 use flatbuffers::{FlatBufferBuilder, UnionWIPOffset, WIPOffset};
 use volley_core::layout::{Code, Framing, Options, walk};
 
-use crate::common::forge::{self, Batch, END};
+use crate::common::forge::{self, Batch, END, codes};
 use crate::common::{Writing, encode};
 
 fn ints() -> Vec<u8> {
     forge::schema(&Schema::new(vec![Field::new("n", DataType::Int64, true)]), Endianness::Little)
-}
-
-fn codes(payload: &[u8]) -> Vec<Code> {
-    walk(payload, &Options::default()).1.iter().map(|diagnostic| diagnostic.code).collect()
 }
 
 /// A message around the header that `build` makes.

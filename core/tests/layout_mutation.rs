@@ -24,13 +24,14 @@ use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit, UnionFields, UnionMode};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
+use volley_core::decode::DecodeError;
 use volley_core::layout::{
     BufferLayout, Codec, Layout, MessageKind, MessageLayout, Options, RegionKind, walk,
 };
 use volley_core::splice::splice;
 
 use crate::arbitrary::{Values, arb_schema, batch};
-use crate::common::{CODECS, FRAMINGS, Refusal, Writing, decode, encode};
+use crate::common::{CODECS, FRAMINGS, Writing, decode, encode};
 
 const MASKS: [u8; 3] = [0x01, 0x80, 0xff];
 
@@ -192,14 +193,14 @@ fn try_mutant(mutant: &[u8], original: &[RecordBatch], outcomes: &mut Outcomes) 
     };
     outcomes.not_whole += usize::from(!is_whole);
     match decoded {
-        Err(Refusal::Layout(diagnostic)) if diagnostic.column.is_some() => {
+        Err(DecodeError::Damaged(diagnostic)) if diagnostic.column.is_some() => {
             outcomes.with_column += 1;
         }
-        Err(Refusal::Layout(diagnostic)) if diagnostic.message.is_some() => {
+        Err(DecodeError::Damaged(diagnostic)) if diagnostic.message.is_some() => {
             outcomes.with_message += 1;
         }
-        Err(Refusal::Layout(_)) => outcomes.without_message += 1,
-        Err(Refusal::Arrow(_)) => outcomes.arrow_error += 1,
+        Err(DecodeError::Damaged(_)) => outcomes.without_message += 1,
+        Err(_) => outcomes.arrow_error += 1,
         Ok(batches) if batches == original => outcomes.equal += 1,
         Ok(_) => outcomes.different += 1,
     }

@@ -8,9 +8,12 @@ use arrow_ipc::{
     BodyCompressionBuilder, Buffer, CompressionType, DictionaryBatchBuilder, Endianness, FieldNode,
     MessageBuilder, MessageHeader, MetadataVersion, RecordBatchBuilder, SchemaBuilder,
 };
-use arrow_schema::Schema;
+use arrow_schema::{DataType, Field, Schema};
 use flatbuffers::{FlatBufferBuilder, UnionWIPOffset, WIPOffset};
-use volley_core::layout::{BufferKind, BufferLayout, Codec, Layout, MessageKind, MessageLayout};
+use volley_core::layout::{
+    BufferKind, BufferLayout, Code, Codec, Diagnostic, Layout, MessageKind, MessageLayout, Options,
+    check, walk,
+};
 
 pub const END: &[u8] = &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 
@@ -219,11 +222,11 @@ pub fn as_delta(payload: &[u8], layout: &Layout, message: &MessageLayout) -> Vec
 }
 
 /// A schema message whose dictionary-encoded integer columns all have dictionary id 5.
-pub fn one_dictionary_id(columns: &[arrow_schema::Field]) -> Vec<u8> {
+pub fn one_dictionary_id(columns: &[Field]) -> Vec<u8> {
     let mut fbb = FlatBufferBuilder::new();
     let mut fields = Vec::new();
     for column in columns {
-        let arrow_schema::DataType::Dictionary(_, values) = column.data_type() else {
+        let DataType::Dictionary(_, values) = column.data_type() else {
             continue;
         };
         let name = fbb.create_string(column.name());
@@ -247,4 +250,32 @@ pub fn one_dictionary_id(columns: &[arrow_schema::Field]) -> Vec<u8> {
     schema.add_fields(fields);
     let schema = schema.finish().as_union_value();
     finish(fbb, MessageHeader::Schema, schema, 0, MetadataVersion::V5)
+}
+
+/// A schema of one column of numbers.
+pub fn ints() -> Schema {
+    Schema::new(vec![Field::new("n", DataType::Int64, true)])
+}
+
+/// Schema, batches, end marker.
+pub fn stream(schema: &Schema, batches: &[Batch]) -> Vec<u8> {
+    let mut payload = self::schema(schema, Endianness::Little);
+    batches.iter().for_each(|batch| payload.extend(batch.message()));
+    payload.extend(END);
+    payload
+}
+
+/// What the walk finds.
+pub fn codes(payload: &[u8]) -> Vec<Code> {
+    walk(payload, &Options::default()).1.iter().map(|diagnostic| diagnostic.code).collect()
+}
+
+pub fn first_error(payload: &[u8], options: &Options) -> Diagnostic {
+    *check(payload, options).unwrap_err()
+}
+
+/// A stream of one `Int64` column whose batch has exactly one fault.
+#[track_caller]
+pub fn fault(batch: Batch, code: Code) {
+    assert_eq!(codes(&stream(&ints(), &[batch])), [code]);
 }

@@ -4,14 +4,13 @@
 
 pub mod forge;
 
-use std::io::Cursor;
-
 use arrow_array::RecordBatch;
-use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_ipc::writer::{DictionaryHandling, FileWriter, IpcWriteOptions, StreamWriter};
 use arrow_ipc::{CompressionType, MetadataVersion};
 use arrow_schema::{ArrowError, SchemaRef};
-use volley_core::layout::{Diagnostic, Framing, Layout, Options, check};
+#[allow(unused_imports, reason = "each test binary uses its own part")]
+pub use volley_core::decode::decode_within as decode;
+use volley_core::layout::Framing;
 
 /// How a payload is written.
 #[derive(Clone, Copy, Debug)]
@@ -63,34 +62,4 @@ pub fn encode(
         batches.iter().try_for_each(|batch| writer.write(batch))?;
         writer.into_inner()
     }
-}
-
-/// Why a payload was not decoded.
-#[derive(Debug)]
-pub enum Refusal {
-    Layout(Box<Diagnostic>),
-    Arrow(ArrowError),
-}
-
-/// Checks a payload, then decodes each of its streams with arrow-ipc.
-pub fn decode(payload: &[u8], options: &Options) -> Result<Vec<RecordBatch>, Refusal> {
-    let layout = check(payload, options).map_err(Refusal::Layout)?;
-    decode_checked(payload, &layout).map_err(Refusal::Arrow)
-}
-
-fn decode_checked(payload: &[u8], layout: &Layout) -> Result<Vec<RecordBatch>, ArrowError> {
-    // As a file arrow-ipc refuses one whose footer has another version than its messages, which
-    // pyarrow writes; as the stream that it contains it reads it.
-    let is_file = layout.framing == Framing::File && layout.messages.iter().all(|m| m.version == 5);
-    if is_file {
-        return FileReader::try_new(Cursor::new(payload), None)?.collect();
-    }
-    let mut batches = Vec::new();
-    for stream in &layout.streams {
-        let bytes = &payload[stream.range.clone()];
-        for batch in StreamReader::try_new(bytes, None)? {
-            batches.push(batch?);
-        }
-    }
-    Ok(batches)
 }
