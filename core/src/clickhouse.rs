@@ -1,6 +1,6 @@
 //! Arrow schemas as ClickHouse columns and tables.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 
@@ -8,7 +8,7 @@ use crate::fingerprint::type_name;
 
 /// Why a column has no ClickHouse type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("column {column}: clickhouse cannot read arrow type {found}")]
+#[error("column {column}: no clickhouse type takes arrow type {found}")]
 #[non_exhaustive]
 pub struct UnsupportedType {
     /// The column, with the path into nested types after dots.
@@ -52,21 +52,30 @@ impl Default for TableOptions {
 /// | bool, (u)int8 … 64, float32, float64 | `Bool`, `(U)Int8` … `64`, `Float32`, `Float64` |
 /// | float16 | `Float32` |
 /// | utf8, binary, their large and view forms | `String` |
-/// | fixed_size_binary(n) | `FixedString(n)` |
+/// | fixed_size_binary(1 … 256) | `FixedString(n)` |
 /// | date32, date64 | `Date32`, `DateTime64(3)` |
-/// | timestamp\[s … ns, zone\] | `DateTime64(0 … 9, 'zone')` |
+/// | time32\[s, ms\], time64\[µs, ns\] | `Time64(0 … 9)` |
+/// | timestamp\[s … ns, zone\] | `DateTime64(0 … 9, 'zone')`; the zone +05:30 is `Fixed/UTC+05:30:00` |
+/// | duration\[s … ns\] | `IntervalSecond` … `IntervalNanosecond` |
 /// | decimal32 … decimal256(p, s) | `Decimal(p, s)` |
 /// | list, large_list, fixed_size_list, map, struct | `Array`, `Map`, `Tuple` with names |
 /// | dictionary of strings | `LowCardinality(String)` |
 /// | other dictionaries | as their values |
 ///
-/// A nullable field is `Nullable`, where ClickHouse can: arrays, maps and tuples cannot, and keep
-/// the default value in place of a null.
+/// A nullable field is `Nullable`, where ClickHouse can. Arrays, maps and tuples cannot: where they
+/// are null, they have the values that lie beneath the null, which most writers leave empty.
+///
+/// ClickHouse's reader has limits of its own. It refuses a date32 before 1900 or after 2299, and
+/// dictionaries that hold a value twice; in a dictionary of floats, −0 becomes 0. It takes date64 for
+/// seconds in 32 bits: **a date64 outside 1970 to 2106 becomes another date, without a word.**
+/// `Time64` is there since version 25.6.
 ///
 /// # Errors
 ///
-/// [`UnsupportedType`] for types that ClickHouse's reader refuses (times, durations, intervals,
-/// unions, run-end encoding, list views, null) and for decimals with a negative scale.
+/// [`UnsupportedType`] for types that ClickHouse's reader refuses (intervals of months or days,
+/// run-end encoding, list views, null, decimals with a scale below 0 or above their precision), that
+/// lose their names in it (unions), or whose columns ClickHouse makes only under a setting
+/// (fixed_size_binary over 256 bytes, which would lose zeros at its end in a `String`).
 pub fn column_type(field: &Field) -> Result<String, UnsupportedType> {
     typed(field.name(), field.data_type(), field.is_nullable())
 }
@@ -94,26 +103,20 @@ fn typed(path: &str, data_type: &DataType, nullable: bool) -> Result<String, Uns
         | DataType::Binary
         | DataType::LargeBinary
         | DataType::BinaryView => "String".to_owned(),
-        DataType::FixedSizeBinary(size) if *size > 0 => format!("FixedString({size})"),
+        DataType::FixedSizeBinary(size @ 1..=256) => format!("FixedString({size})"),
         DataType::Date32 => "Date32".to_owned(),
         DataType::Date64 => "DateTime64(3)".to_owned(),
-        DataType::Timestamp(unit, zone) => {
-            let digits = match unit {
-                TimeUnit::Second => 0,
-                TimeUnit::Millisecond => 3,
-                TimeUnit::Microsecond => 6,
-                TimeUnit::Nanosecond => 9,
-            };
-            match zone {
-                Some(zone) => format!("DateTime64({digits}, {})", quote_string(zone)),
-                None => format!("DateTime64({digits})"),
-            }
+        DataType::Time32(unit) | DataType::Time64(unit) => format!("Time64({})", digits(*unit)),
+        DataType::Timestamp(unit, None) => format!("DateTime64({})", digits(*unit)),
+        DataType::Timestamp(unit, Some(zone)) => {
+            format!("DateTime64({}, {})", digits(*unit), quote_string(&zone_name(zone)))
         }
+        DataType::Duration(unit) => format!("Interval{unit:?}"),
         DataType::Decimal32(precision, scale)
         | DataType::Decimal64(precision, scale)
         | DataType::Decimal128(precision, scale)
         | DataType::Decimal256(precision, scale)
-            if *scale >= 0 =>
+            if u8::try_from(*scale).is_ok_and(|scale| scale <= *precision) =>
         {
             format!("Decimal({precision}, {scale})")
         }
@@ -127,7 +130,9 @@ fn typed(path: &str, data_type: &DataType, nullable: bool) -> Result<String, Uns
             let [key, value] = &pair[..] else {
                 return Err(unsupported());
             };
-            return Ok(format!("Map({}, {})", child(key)?, child(value)?));
+            // A key is never null, whatever its field says.
+            let key = typed(&format!("{path}.{}", key.name()), key.data_type(), false)?;
+            return Ok(format!("Map({key}, {})", child(value)?));
         }
         DataType::Struct(fields) if !fields.is_empty() => {
             let mut text = "Tuple(".to_owned();
@@ -146,6 +151,27 @@ fn typed(path: &str, data_type: &DataType, nullable: bool) -> Result<String, Uns
         _ => return Err(unsupported()),
     };
     Ok(if nullable { format!("Nullable({scalar})") } else { scalar })
+}
+
+/// Digits after the second.
+fn digits(unit: TimeUnit) -> u8 {
+    match unit {
+        TimeUnit::Second => 0,
+        TimeUnit::Millisecond => 3,
+        TimeUnit::Microsecond => 6,
+        TimeUnit::Nanosecond => 9,
+    }
+}
+
+/// A zone as ClickHouse calls it: Arrow writes an offset from UTC as `+HH:MM`.
+fn zone_name(zone: &str) -> Cow<'_, str> {
+    let is_offset = match zone.as_bytes() {
+        [b'+' | b'-', hours @ .., b':', m1, m2] => {
+            hours.len() == 2 && hours.iter().chain([m1, m2]).all(u8::is_ascii_digit)
+        }
+        _ => false,
+    };
+    if is_offset { format!("Fixed/UTC{zone}:00").into() } else { zone.into() }
 }
 
 /// Whether a table's column of type `table_type` can hold an Arrow field without changing what kind
@@ -195,7 +221,7 @@ impl Kind {
             Some(Self::Map)
         } else if starts(&["Tuple("]) {
             Some(Self::Tuple)
-        } else if starts(&["Date"]) {
+        } else if starts(&["Date", "Time"]) {
             Some(Self::Time)
         } else if starts(&["String", "FixedString(", "Enum", "UUID"]) {
             Some(Self::Text)
@@ -217,7 +243,11 @@ impl Kind {
             | DataType::LargeBinary
             | DataType::BinaryView
             | DataType::FixedSizeBinary(_) => Some(Self::Text),
-            DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => Some(Self::Time),
+            DataType::Date32
+            | DataType::Date64
+            | DataType::Time32(_)
+            | DataType::Time64(_)
+            | DataType::Timestamp(..) => Some(Self::Time),
             DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
                 Some(Self::Array)
             }
@@ -321,11 +351,20 @@ mod tests {
         check(DataType::UInt64, false, Ok("UInt64"));
         check(DataType::Float16, true, Ok("Nullable(Float32)"));
         check(DataType::BinaryView, false, Ok("String"));
+        check(DataType::FixedSizeBinary(256), false, Ok("FixedString(256)"));
         check(
             DataType::Timestamp(TimeUnit::Nanosecond, Some("Asia/Tokyo".into())),
             false,
             Ok("DateTime64(9, 'Asia/Tokyo')"),
         );
+        check(
+            DataType::Timestamp(TimeUnit::Second, Some("-03:30".into())),
+            false,
+            Ok("DateTime64(0, 'Fixed/UTC-03:30:00')"),
+        );
+        check(DataType::Time32(TimeUnit::Millisecond), true, Ok("Nullable(Time64(3))"));
+        check(DataType::Time64(TimeUnit::Nanosecond), false, Ok("Time64(9)"));
+        check(DataType::Duration(TimeUnit::Microsecond), false, Ok("IntervalMicrosecond"));
         check(DataType::Decimal128(38, 3), true, Ok("Nullable(Decimal(38, 3))"));
         check(dictionary(DataType::Utf8), true, Ok("LowCardinality(Nullable(String))"));
         check(dictionary(DataType::Int64), true, Ok("Nullable(Int64)"));
@@ -339,18 +378,37 @@ mod tests {
             true,
             Ok("Tuple(`a b` Int8, `c\\`` Array(Nullable(String)))"),
         );
+        let entry = vec![
+            Field::new("key", dictionary(DataType::Utf8), true),
+            Field::new("value", DataType::Int8, true),
+        ];
+        let entries = Field::new("entries", DataType::Struct(entry.into()), false);
+        check(
+            DataType::Map(Arc::new(entries), false),
+            true,
+            Ok("Map(LowCardinality(String), Nullable(Int8))"),
+        );
     }
 
     #[test]
     fn types_without_a_place_are_named_with_their_path() {
-        let time = DataType::Time32(TimeUnit::Second);
-        check(time.clone(), true, Err("column c: clickhouse cannot read arrow type time32[s]"));
-        let nested = DataType::Struct(vec![Field::new("t", time, true)].into());
-        check(nested, true, Err("column c.t: clickhouse cannot read arrow type time32[s]"));
+        check(DataType::Null, true, Err("column c: no clickhouse type takes arrow type null"));
+        let nested = DataType::Struct(vec![Field::new("t", DataType::Null, true)].into());
+        check(nested, true, Err("column c.t: no clickhouse type takes arrow type null"));
         check(
             DataType::Decimal128(5, -2),
             true,
-            Err("column c: clickhouse cannot read arrow type decimal128(5, -2)"),
+            Err("column c: no clickhouse type takes arrow type decimal128(5, -2)"),
+        );
+        check(
+            DataType::FixedSizeBinary(257),
+            false,
+            Err("column c: no clickhouse type takes arrow type fixed_size_binary(257)"),
+        );
+        check(
+            DataType::Decimal32(2, 3),
+            true,
+            Err("column c: no clickhouse type takes arrow type decimal32(2, 3)"),
         );
     }
 
@@ -367,6 +425,8 @@ mod tests {
         assert!(!accepts("String", &DataType::Float32));
         assert!(!accepts("Nullable(Float32)", &DataType::Utf8));
         assert!(!accepts("DateTime64(6)", &DataType::Utf8));
+        assert!(!accepts("Time64(6)", &DataType::Utf8));
+        assert!(!accepts("String", &DataType::Time32(TimeUnit::Second)));
     }
 
     #[test]

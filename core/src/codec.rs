@@ -2,8 +2,6 @@
 
 use std::{fmt, str::FromStr};
 
-use arrow_ipc::{CompressionType, MetadataVersion, writer::IpcWriteOptions};
-
 /// Body compression of an IPC payload, as users write it: `none`, `lz4`, `zstd` or `zstd:LEVEL`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
@@ -174,19 +172,6 @@ pub(crate) const ALIGNMENT: usize = 8;
 
 /// First and last bytes of the file framing.
 pub(crate) const FILE_MAGIC: &[u8] = b"ARROW1";
-
-impl CodecOptions {
-    pub(crate) fn write_options(self) -> Result<IpcWriteOptions, arrow_schema::ArrowError> {
-        let options = IpcWriteOptions::try_new(ALIGNMENT, false, MetadataVersion::V5)?;
-        match self.codec {
-            Codec::None => Ok(options),
-            Codec::Lz4 => options.try_with_compression(Some(CompressionType::LZ4_FRAME)),
-            Codec::Zstd(level) => options
-                .try_with_compression(Some(CompressionType::ZSTD))?
-                .try_with_compression_level(Some(i32::from(level.0))),
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -16,7 +16,10 @@ use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
 
 use flatbuffers::FlatBufferBuilder;
 
-use crate::codec::{ALIGNMENT, CodecOptions, FILE_MAGIC, Framing};
+use crate::{
+    codec::{ALIGNMENT, CodecOptions, FILE_MAGIC, Framing},
+    compress::BodyCompressor,
+};
 
 /// End-of-stream marker: the continuation marker and a metadata length of zero.
 const END_OF_STREAM: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
@@ -51,9 +54,9 @@ pub enum EncodeError {
 
 /// Writes record batches of one schema as self-contained IPC payloads.
 ///
-/// An encoder keeps what is the same from payload to payload: the schema message and the
-/// compression context. A context remembers the level it was made for and ignores any other, so
-/// an encoder belongs to one [`CodecOptions`] for life.
+/// An encoder keeps what is the same from payload to payload: the schema message, the compression
+/// context, and compressed buffers, since some columns repeat. A context remembers the level it was
+/// made for and ignores any other, so an encoder belongs to one [`CodecOptions`] for life.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -68,8 +71,10 @@ pub enum EncodeError {
 pub struct Encoder {
     schema: SchemaRef,
     options: CodecOptions,
+    /// Without compression, which is [`BodyCompressor`]'s.
     write_options: IpcWriteOptions,
     context: IpcWriteContext,
+    compressor: Option<BodyCompressor>,
     /// The framed schema message that starts each payload.
     schema_message: Vec<u8>,
     has_dictionaries: bool,
@@ -96,7 +101,7 @@ impl Encoder {
     ///
     /// [`EncodeError::Arrow`] where IPC cannot carry the schema.
     pub fn new(schema: SchemaRef, options: CodecOptions) -> Result<Self, EncodeError> {
-        let write_options = options.write_options()?;
+        let write_options = IpcWriteOptions::try_new(ALIGNMENT, false, MetadataVersion::V5)?;
         let message = IpcDataGenerator::default().schema_to_bytes_with_dictionary_tracker(
             &schema,
             &mut DictionaryTracker::new(false),
@@ -110,7 +115,8 @@ impl Encoder {
             schema,
             options,
             write_options,
-            context: IpcWriteContext::default(),
+            context: write_context(),
+            compressor: BodyCompressor::new(options.codec)?,
             schema_message,
             size_hint: 0,
         })
@@ -144,7 +150,7 @@ impl Encoder {
             // A little more than last time, so that payloads of nearly one size never grow.
             Ok(payload) => self.size_hint = payload.len() + payload.len() / 16,
             // A failure can leave a half-built flatbuffer in the context.
-            Err(_) => self.context = IpcWriteContext::default(),
+            Err(_) => self.context = write_context(),
         }
         result
     }
@@ -199,6 +205,9 @@ impl Encoder {
         }
         payload.extend_from_slice(&self.schema_message);
 
+        if let Some(compressor) = &mut self.compressor {
+            compressor.start_payload();
+        }
         let mut blocks = Blocks::default();
         let mut dictionaries = self.dictionary_tracker();
         for batch in batches {
@@ -258,12 +267,15 @@ impl Encoder {
     }
 
     fn write_block(
-        &self,
+        &mut self,
         payload: &mut Vec<u8>,
         message: EncodedData,
     ) -> Result<Block, EncodeError> {
         let start = payload.len() as i64;
-        let (metadata, body) = write_message(&mut *payload, message, &self.write_options)?;
+        let (metadata, body) = match &mut self.compressor {
+            Some(compressor) => compressor.write(payload, &message)?,
+            None => write_message(payload, message, &self.write_options)?,
+        };
         let metadata = i32::try_from(metadata).map_err(|_| {
             ArrowError::IpcError("message metadata is longer than 2 GiB".to_owned())
         })?;
@@ -296,6 +308,13 @@ impl Encoder {
         payload.extend_from_slice(FILE_MAGIC);
         Ok(())
     }
+}
+
+/// A context that keeps room for the next body.
+fn write_context() -> IpcWriteContext {
+    let mut context = IpcWriteContext::default();
+    context.set_reserve_scratch(true);
+    context
 }
 
 /// One payload of one batch; an [`Encoder`] does the same many times, faster.
@@ -356,6 +375,7 @@ mod tests {
     use arrow_array::{
         Float64Array, StringArray, builder::StringDictionaryBuilder, types::Int8Type,
     };
+    use arrow_ipc::{CompressionType, writer::StreamWriter};
 
     use super::*;
     use crate::{
@@ -396,6 +416,50 @@ mod tests {
         }
         assert!(sizes[0] > sizes[1] && sizes[1] > sizes[2], "{sizes:?}");
         assert_eq!(sizes[0], sizes[3]);
+    }
+
+    /// Buffers that repeat, that do not, and a dictionary in each payload.
+    #[test]
+    fn bytes_are_those_of_arrow_ipc() {
+        let one = batch(1000);
+        let pair = [one.clone(), batch(1001)];
+        // More buffers than are remembered, and larger ones.
+        let (many, large) = (vec![one.clone(); 60], [batch(20_000)]);
+        let mut names = StringDictionaryBuilder::<Int8Type>::new();
+        names.extend((0..400).map(|i| Some(["a", "bb", "ccc"][i % 3])));
+        let column = Arc::new(names.finish()) as _;
+        let dictionary = RecordBatch::try_from_iter([("d", column)]).unwrap();
+        for codec in ["none", "lz4", "zstd:1", "zstd:9"] {
+            let options = options(codec.parse().unwrap());
+            let mut encoder = Encoder::new(one.schema(), options).unwrap();
+            for batches in [&many[..1], &pair, &[], &many, &large] {
+                let expected = by_arrow_ipc(one.schema_ref(), batches, options.codec);
+                assert_eq!(encoder.encode(batches).unwrap(), expected, "{codec}");
+                assert_eq!(encoder.encode(batches).unwrap(), expected, "{codec}, again");
+            }
+            let mut encoder = Encoder::new(dictionary.schema(), options).unwrap();
+            let batches = std::slice::from_ref(&dictionary);
+            let expected = by_arrow_ipc(dictionary.schema_ref(), batches, options.codec);
+            for _ in 0..2 {
+                assert_eq!(encoder.encode(batches).unwrap(), expected, "{codec}, dictionary");
+            }
+        }
+    }
+
+    fn by_arrow_ipc(schema: &SchemaRef, batches: &[RecordBatch], codec: Codec) -> Vec<u8> {
+        let options = IpcWriteOptions::try_new(ALIGNMENT, false, MetadataVersion::V5).unwrap();
+        let options = match codec {
+            Codec::None => Ok(options),
+            Codec::Lz4 => options.try_with_compression(Some(CompressionType::LZ4_FRAME)),
+            Codec::Zstd(level) => options
+                .try_with_compression(Some(CompressionType::ZSTD))
+                .unwrap()
+                .try_with_compression_level(Some(i32::from(level.get()))),
+        };
+        let mut writer =
+            StreamWriter::try_new_with_options(Vec::new(), schema, options.unwrap()).unwrap();
+        batches.iter().for_each(|batch| writer.write(batch).unwrap());
+        writer.into_inner().unwrap()
     }
 
     #[test]

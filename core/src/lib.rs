@@ -11,6 +11,7 @@
 //! * [`codec`] names the compressions and framings; [`encode`] and [`decode`] apply them.
 //! * [`fingerprint`] and [`headers`] describe a payload to whoever reads the message.
 //! * [`layout`] walks the structure of any bytes without trusting them, before arrow-ipc sees them.
+//! * [`inspect`] summarises a payload for people and programs.
 //! * [`splice`] makes one stream of many payloads without decoding them.
 //! * [`clickhouse`] maps an Arrow schema to ClickHouse columns and table definitions.
 //!
@@ -22,10 +23,12 @@
 pub mod batcher;
 pub mod clickhouse;
 pub mod codec;
+mod compress;
 pub mod decode;
 pub mod encode;
 pub mod fingerprint;
 pub mod headers;
 pub mod host;
+pub mod inspect;
 pub mod layout;
 pub mod splice;

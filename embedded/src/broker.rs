@@ -58,6 +58,9 @@ pub enum BrokerError {
 /// - It has no CreateTopics request, so an admin client cannot create a topic. A topic appears with
 ///   [`create_topic`](Self::create_topic), or with 4 partitions when a producer first asks for it (a
 ///   consumer's asking does it too under `allow.auto.create.topics`).
+/// - When a member joins or leaves a consumer group, partitions are handed out anew only a second
+///   before the members' `session.timeout.ms` has passed, which is 44 s by default; the cooperative
+///   assignor needs two such rounds. The first member of a group waits 100 ms.
 /// - It has no size limit for a message, no compaction, no retention by time, no access control.
 #[derive(Debug)]
 pub struct EmbeddedBroker {

@@ -1,1 +1,62 @@
-//! stub
+//! What the end-to-end suite stands on: real stacks, and one test's own corner of them.
+//!
+//! ```text
+//!  Choice ──which──▶ Stacks ──starts lazily──▶ Stack (broker + ClickHouse) ──▶ Scenario (one test)
+//! ```
+//!
+//! A test body is written once, against a [`Scenario`], and runs on every chosen [`Stack`]:
+//!
+//! | stack | Kafka | ClickHouse | chosen by |
+//! |---|---|---|---|
+//! | `env` | at `VOLLEY_BROKERS` | at `VOLLEY_CLICKHOUSE` | both variables, or `VOLLEY_E2E=env` |
+//! | `native` | Apache Kafka, a process of its own | libchdb, in this process | libchdb, Java and Maven, or `VOLLEY_E2E=native` |
+//! | `embedded` | librdkafka's, in this process | libchdb, in this process | libchdb, or `VOLLEY_E2E=embedded` |
+//!
+//! Without `VOLLEY_E2E`, the addresses in the environment if there are any, and otherwise `embedded`
+//! and `native` beside each other, whichever this machine has. What is named in `VOLLEY_E2E` may not
+//! be skipped.
+//!
+//! Everything in here panics where it cannot go on: it only ever runs inside a test.
+
+// A test that cannot go on panics, and a harness talks to its user.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+mod case;
+mod choice;
+mod jars;
+mod kafka;
+mod loader;
+mod rows;
+mod scenario;
+mod stack;
+
+pub use case::{Case, trials};
+pub use choice::Choice;
+pub use jars::{JarsError, KAFKA_VERSION};
+pub use kafka::{KafkaError, NativeKafka};
+pub use loader::Loader;
+pub use rows::{assert_same_rows, concat, sorted};
+pub use scenario::{Message, Scenario};
+pub use stack::{Stack, StackKind, Stacks};
+
+use std::time::{Duration, Instant};
+
+/// Longer than anything here takes, shorter than anyone waits.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks again and again until there is an answer.
+///
+/// # Panics
+///
+/// After [`PATIENCE`], saying what was waited for.
+#[track_caller]
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(started.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

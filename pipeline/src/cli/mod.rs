@@ -4,6 +4,7 @@ mod args;
 mod demo;
 mod dev;
 mod env_vars;
+mod inspect;
 mod load;
 mod output;
 mod produce;
@@ -44,6 +45,7 @@ struct Cli {
 enum Command {
     Produce(Box<produce::ProduceArgs>),
     Load(Box<load::LoadArgs>),
+    Inspect(inspect::InspectArgs),
     Demo(demo::DemoArgs),
     Dev(dev::DevArgs),
 }
@@ -63,7 +65,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let is_demo = matches!(cli.command, Command::Demo(_));
     cli.log.init(if is_demo { "warn" } else { "warn,volley=info" });
     match run(cli.command) {
-        Ok(()) => ExitStatus::Success.into(),
+        Ok(status) => status.into(),
         Err(error) if output::is_broken_pipe(&error) => ExitStatus::Success.into(),
         Err(error) => {
             output::print_error(&error);
@@ -72,7 +74,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
+fn run(command: Command) -> anyhow::Result<ExitStatus> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {
@@ -80,7 +82,9 @@ fn run(command: Command) -> anyhow::Result<()> {
             Command::Load(args) => load::run(*args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Dev(args) => dev::run(args).await,
-        }
+            Command::Inspect(args) => return inspect::run(&args),
+        }?;
+        Ok(ExitStatus::Success)
     })
 }
 

@@ -25,6 +25,14 @@ pub enum ClickHouseError {
         /// How long was waited.
         timeout: Duration,
     },
+    /// ClickHouse does not let this user in.
+    #[error("clickhouse at {url} refused: {message}; check --user and --password")]
+    Denied {
+        /// The address.
+        url: String,
+        /// What it said.
+        message: String,
+    },
     /// An exception of ClickHouse's.
     #[error("clickhouse at {url} refused: {message}")]
     Exception {
@@ -96,6 +104,9 @@ const KINDS: &[(u32, ErrorKind)] = &[
     (1000, ErrorKind::Transient), // POCO_EXCEPTION
 ];
 
+/// UNKNOWN_USER, WRONG_PASSWORD, REQUIRED_PASSWORD, AUTHENTICATION_FAILED.
+const DENIALS: [u32; 4] = [192, 193, 194, 516];
+
 impl ClickHouseError {
     /// What to do about it.
     pub fn kind(&self) -> ErrorKind {
@@ -110,7 +121,9 @@ impl ClickHouseError {
                     None => ErrorKind::Configuration,
                 }
             }
-            Self::TooOld { .. } | Self::Answer { .. } => ErrorKind::Configuration,
+            Self::Denied { .. } | Self::TooOld { .. } | Self::Answer { .. } => {
+                ErrorKind::Configuration
+            }
         }
     }
 
@@ -123,6 +136,9 @@ impl ClickHouseError {
             Error::Network(_) => Self::Unreachable { url, reason: innermost(&error) },
             Error::BadResponse(text) => {
                 let (code, message) = parse_exception(&text);
+                if DENIALS.contains(&code) {
+                    return Self::Denied { url, message };
+                }
                 Self::Exception { url, code, message }
             }
             other => Self::Answer { url, reason: innermost(&other) },

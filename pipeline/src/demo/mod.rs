@@ -7,7 +7,7 @@ use std::{
     num::NonZeroUsize,
     path::PathBuf,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use arrow::json::LineDelimitedWriter;
@@ -199,6 +199,7 @@ async fn run(
     }
 
     let start = Instant::now();
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let producing = produce(produce_options(options, kafka), shutdown.clone(), watch.clone());
     let produced = tokio::select! {
         produced = producing => produced?,
@@ -216,7 +217,7 @@ async fn run(
         Ok(loaded) => loaded?,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     };
-    report(options, &clickhouse, &watch, start, produced, loaded).await
+    report(options, &clickhouse, &watch, (start, since_epoch), produced, loaded).await
 }
 
 /// The loader never ends by itself but by an error.
@@ -278,13 +279,18 @@ async fn report(
     options: &DemoOptions,
     clickhouse: &ClickHouseOptions,
     watch: &Watch,
-    start: Instant,
+    (start, since_epoch): (Instant, Duration),
     produced: ProduceSummary,
     loaded: LoadSummary,
 ) -> Result<DemoReport, DemoError> {
     let server = ClickHouse::connect(clickhouse).await?;
     // FINAL: rows that came twice after a retry would otherwise hide rows that never came.
-    let sql = format!("SELECT count(), max(cpu_used) FROM {TABLE} FINAL");
+    // A kept table may hold rows of earlier demos.
+    let sql = format!(
+        "SELECT count(), max(cpu_used) FROM {TABLE} FINAL \
+         WHERE ts >= fromUnixTimestamp64Micro({})",
+        since_epoch.as_micros()
+    );
     let (rows_queryable, max_cpu_used): (u64, f32) = server.fetch_one(&sql, &[]).await?;
     let sql = format!(
         "SELECT device, toString(ts, 'UTC') AS ts, cpu_used, memory_used, run_elapsed_ms \

@@ -9,6 +9,7 @@ use rdkafka::{
     ClientConfig, ClientContext,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
     error::KafkaError as LibError,
+    producer::{DeliveryResult, ProducerContext},
     types::RDKafkaErrorCode,
 };
 
@@ -180,7 +181,7 @@ impl ClientLog {
 
 impl ClientContext for ClientLog {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        // A client that nobody polls yet hears of no error, but its log always comes.
+        // Comes before the error, which some clients report only later.
         if facility == "FAIL" {
             // "[thrd:127.0.0.1:9092/bootstrap]: 127.0.0.1:9092/bootstrap: Connect to … failed: …"
             self.remember(message.split_once("]: ").map_or(message, |(_, rest)| rest));
@@ -203,6 +204,12 @@ impl ClientContext for ClientLog {
         tracing::debug!(%error, "librdkafka: {reason}");
         self.remember(reason);
     }
+}
+
+impl ProducerContext for ClientLog {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
+use std::time::Duration;
+
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     client::{Client, ClientContext},
     error::KafkaError as LibError,
+    producer::{BaseProducer, Producer as _},
     types::RDKafkaErrorCode,
 };
 use tokio::runtime::Handle;
@@ -51,8 +54,7 @@ pub(crate) fn create_topic(
     n_partitions: i32,
     runtime: &Handle,
 ) -> Result<(), KafkaError> {
-    let admin = admin(options)?;
-    if !answers_admin_requests(&admin, options)? {
+    if !answers_admin_requests(options)? {
         tracing::info!(topic, "broker makes topics by itself, with its own number of partitions");
         return Ok(());
     }
@@ -61,6 +63,7 @@ pub(crate) fn create_topic(
         brokers: options.brokers.clone(),
         reason,
     };
+    let admin = admin(options)?;
     let new = NewTopic::new(topic, n_partitions, TopicReplication::Fixed(-1));
     let admin_options = AdminOptions::new()
         .request_timeout(Some(options.timeout))
@@ -86,10 +89,10 @@ pub(crate) fn message_limit(
 ) -> Result<usize, KafkaError> {
     let own = options.property("message.max.bytes").and_then(|value| value.parse().ok());
     let own = own.unwrap_or(DEFAULT_MESSAGE_MAX_BYTES);
-    let admin = admin(options)?;
-    if !answers_admin_requests(&admin, options)? {
+    if !answers_admin_requests(options)? {
         return Ok(own);
     }
+    let admin = admin(options)?;
     let limit = runtime.block_on(topic_limit(&admin, options, topic));
     Ok(limit.map_or(own, |limit| own.min(limit)))
 }
@@ -109,13 +112,17 @@ async fn topic_limit(
 
 /// librdkafka's in-process broker has no controller, for which an admin request would wait until
 /// its timeout. The broker's cluster id tells that it is one.
-fn answers_admin_requests(
-    admin: &AdminClient<ClientLog>,
-    options: &KafkaOptions,
-) -> Result<bool, KafkaError> {
-    match admin.inner().fetch_cluster_id(options.timeout) {
+fn answers_admin_requests(options: &KafkaOptions) -> Result<bool, KafkaError> {
+    // Not the admin client: it has no way to hear why a broker cannot be reached.
+    let log = ClientLog::default();
+    let client: BaseProducer<ClientLog> =
+        create(options, &options.client_config(&[], &[])?, log.clone())?;
+    match client.client().fetch_cluster_id(options.timeout) {
         Some(id) => Ok(!id.starts_with("mockCluster")),
-        None => Err(admin.inner().context().unreachable(options)),
+        None => {
+            client.poll(Duration::from_millis(50));
+            Err(log.unreachable(options))
+        }
     }
 }
 

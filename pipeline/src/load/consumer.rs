@@ -1,8 +1,10 @@
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
@@ -55,7 +57,16 @@ impl Consumer {
             Context { log: log.clone(), changes: Mutex::default(), changed: Notify::new() };
         let inner: StreamConsumer<Context> = create(&options.kafka, &config, context)?;
         let hint = "check --topic";
-        require_topic(inner.client(), &log, &options.kafka, &options.topic, hint)?;
+        require_topic(inner.client(), &log, &options.kafka, &options.topic, hint).map_err(
+            |error| match error {
+                KafkaError::Unreachable { .. } => {
+                    // Why waits in the queue, which nobody has looked into yet.
+                    while let Some(Err(_)) = inner.recv().now_or_never() {}
+                    log.unreachable(&options.kafka)
+                }
+                error => error,
+            },
+        )?;
         inner.subscribe(&[&options.topic]).map_err(options.kafka.client_error("subscribing"))?;
         Ok(Self {
             inner: Arc::new(inner),
@@ -104,15 +115,22 @@ impl Consumer {
     }
 
     /// Whether no message waits behind the given next offsets, according to the broker. A partition
-    /// whose next offset is not known counts as read to its end, once the broker has answered.
+    /// whose next offset is not known counts as read to its end, once the broker has answered. A
+    /// member without partitions looks at what the group has committed for all of them: it may have
+    /// lost its own with the broker.
     pub(crate) async fn is_at_end(
         &self,
         next_offsets: Vec<(i32, Option<i64>)>,
     ) -> Result<bool, KafkaError> {
         let (consumer, topic) = (self.inner.clone(), self.topic.clone());
         let asked = tokio::task::spawn_blocking(move || {
+            let timeout = Duration::from_secs(5);
+            let next_offsets = if next_offsets.is_empty() {
+                committed(&consumer, &topic, timeout)?
+            } else {
+                next_offsets
+            };
             for (partition, next) in next_offsets {
-                let timeout = std::time::Duration::from_secs(5);
                 let (low, high) = consumer.fetch_watermarks(&topic, partition, timeout)?;
                 if next.is_some_and(|next| next.max(low) < high) {
                     return Ok(false);
@@ -135,6 +153,22 @@ impl Consumer {
     pub(crate) fn error(&self, action: &'static str, source: LibError) -> KafkaError {
         KafkaError::Client { brokers: self.brokers.clone(), action, source }
     }
+}
+
+/// What the group has committed for each partition of the topic; 0 where nothing.
+fn committed(
+    consumer: &StreamConsumer<Context>,
+    topic: &str,
+    timeout: Duration,
+) -> KafkaResult<Vec<(i32, Option<i64>)>> {
+    let metadata = consumer.fetch_metadata(Some(topic), timeout)?;
+    let mut asked = TopicPartitionList::new();
+    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+        asked.add_partition(topic, partition.id());
+    }
+    let answer = consumer.committed_offsets(asked, timeout)?;
+    let next = |offset: Offset| offset.to_raw().map(|raw| raw.max(0));
+    Ok(answer.elements().iter().map(|e| (e.partition(), next(e.offset()))).collect())
 }
 
 struct Context {

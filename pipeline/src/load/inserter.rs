@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use volley_core::{
     clickhouse::{accepts, column_type, insert_into, quote_identifier},
     fingerprint::{Fingerprint, type_name},
+    headers::checksum,
 };
 
 use super::{Block, LoadOptions, body::body, options::InsertProblem};
@@ -85,7 +86,7 @@ impl Inserter {
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             }
         };
-        let token = format!("{}/{}/{}-{}", self.topic, block.partition, block.first, block.last);
+        let token = self.token(block);
         let settings = [("async_insert", "0"), ("insert_deduplication_token", token.as_str())];
 
         let began = Instant::now();
@@ -115,6 +116,15 @@ impl Inserter {
             }
             n_retries += 1;
         }
+    }
+
+    /// What tells a block that is sent again from another one: where it lies, and what it holds,
+    /// because offsets start anew in a topic that was made anew.
+    fn token(&self, block: &Block) -> String {
+        let sums: Vec<u8> =
+            block.payloads.iter().flat_map(|payload| checksum(payload).to_be_bytes()).collect();
+        let Block { partition, first, last, .. } = block;
+        format!("{}/{partition}/{first}-{last}/{:08x}", self.topic, checksum(&sums))
     }
 
     /// False if the run is to end.

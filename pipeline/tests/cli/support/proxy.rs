@@ -1,0 +1,131 @@
+use std::{
+    io::{self, ErrorKind},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+/// A way to the engine that can be cut, so that it seems to have gone away, and restored.
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    target: SocketAddr,
+    serving: Option<Serving>,
+}
+
+/// What happens to what arrives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Forward,
+    /// Connections are accepted, and nothing ever comes back.
+    Swallow,
+}
+
+/// One life of the listener.
+struct Serving {
+    is_over: Arc<AtomicBool>,
+    open: Arc<Mutex<Vec<TcpStream>>>,
+    accepting: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// A way to an address such as `http://127.0.0.1:8123`.
+    pub(crate) fn to(url: &str) -> Self {
+        let target = url.trim_start_matches("http://").parse().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut proxy = Self { address, target, serving: None };
+        proxy.serve(Mode::Forward);
+        proxy
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Breaks all connections and refuses new ones.
+    pub(crate) fn cut(&mut self) {
+        if let Some(serving) = self.serving.take() {
+            serving.is_over.store(true, Ordering::Release);
+            // The listener closes with its thread.
+            serving.accepting.join().unwrap();
+            for stream in serving.open.lock().unwrap().drain(..) {
+                // One that the other side has closed is closed.
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+        }
+    }
+
+    /// Lets everything through again, at the same address.
+    pub(crate) fn restore(&mut self) {
+        self.cut();
+        self.serve(Mode::Forward);
+    }
+
+    /// Breaks all connections, takes new ones, and answers nothing.
+    pub(crate) fn stall(&mut self) {
+        self.cut();
+        self.serve(Mode::Swallow);
+    }
+
+    /// Connections taken since the proxy stalled.
+    pub(crate) fn n_swallowed(&self) -> usize {
+        self.serving.as_ref().map_or(0, |serving| serving.open.lock().unwrap().len())
+    }
+
+    fn serve(&mut self, mode: Mode) {
+        let listener = TcpListener::bind(self.address).unwrap();
+        self.address = listener.local_addr().unwrap();
+        // A thread that waits in `accept` could not be told to stop.
+        listener.set_nonblocking(true).unwrap();
+        let (is_over, open) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::default()));
+        let (target, stop, streams) = (self.target, is_over.clone(), Arc::clone(&open));
+        let accepting = thread::spawn(move || {
+            while !stop.load(Ordering::Acquire) {
+                match listener.accept() {
+                    Ok((client, _)) => connect(client, target, mode, &streams).unwrap(),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        thread::sleep(Duration::from_millis(2));
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+        self.serving = Some(Serving { is_over, open, accepting });
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.cut();
+    }
+}
+
+fn connect(
+    client: TcpStream,
+    target: SocketAddr,
+    mode: Mode,
+    open: &Mutex<Vec<TcpStream>>,
+) -> io::Result<()> {
+    client.set_nonblocking(false)?;
+    let mut open = open.lock().unwrap();
+    open.push(client.try_clone()?);
+    if mode == Mode::Forward {
+        let server = TcpStream::connect(target)?;
+        open.push(server.try_clone()?);
+        pipe(client.try_clone()?, server.try_clone()?);
+        pipe(server, client);
+    }
+    Ok(())
+}
+
+/// Copies one direction until either side closes.
+fn pipe(mut from: TcpStream, mut to: TcpStream) {
+    thread::spawn(move || {
+        // A broken connection is what this is for.
+        let _ = io::copy(&mut from, &mut to);
+        let _ = to.shutdown(Shutdown::Write);
+    });
+}

@@ -1,0 +1,314 @@
+//! One test's topic, groups and database.
+
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+
+use arrow::array::RecordBatch;
+use clickhouse::{Client, Compression};
+use rdkafka::{
+    Message as _, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer as _},
+    error::KafkaError,
+    producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer},
+};
+use volley::{
+    clickhouse::{ClickHouseOptions, CreateTable, Creation, TableName},
+    kafka::{KafkaOptions, Property},
+    load::{BlockLimits, LoadError, LoadOptions, LoadSummary, NoObserver, load},
+    produce::{self, MessageKey, ProduceOptions, ProduceSummary, SourceOptions, produce},
+    shutdown::Shutdown,
+    source::SyntheticOptions,
+};
+use volley_core::{batcher::BatchLimits, codec::CodecOptions, decode::decode, host::MetricSet};
+
+use crate::{Loader, PATIENCE, Stack, eventually, stack::Broker};
+
+/// A topic, a database and a prefix for consumer groups that no other test has. They are removed
+/// when the value is dropped, also while a test panics.
+#[derive(Debug)]
+pub struct Scenario<'a> {
+    stack: &'a Stack<'a>,
+    name: String,
+    client: Client,
+}
+
+/// One message as it lies in the topic.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: i64,
+    /// Its key.
+    pub key: Option<String>,
+    /// Its value.
+    pub payload: Vec<u8>,
+}
+
+impl Message {
+    /// The batches in the value.
+    pub fn batches(&self) -> Vec<RecordBatch> {
+        decode(&self.payload).unwrap()
+    }
+}
+
+impl<'a> Scenario<'a> {
+    /// A corner of `stack` with an empty database and no topic yet.
+    pub fn new(stack: &'a Stack<'a>) -> Self {
+        let name = format!("e2e_{:016x}", rand::random::<u64>());
+        let mut client =
+            Client::default().with_url(&stack.clickhouse).with_compression(Compression::None);
+        if let Some(user) = &stack.user {
+            client = client.with_user(user);
+        }
+        if let Some(password) = &stack.password {
+            client = client.with_password(password);
+        }
+        let scenario = Self { stack, name, client };
+        scenario.execute(&format!("CREATE DATABASE {}", scenario.name));
+        scenario
+    }
+
+    /// What it stands on.
+    pub fn stack(&self) -> &Stack<'a> {
+        self.stack
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        &self.name
+    }
+
+    /// The table that [`Self::load_options`] load into, for SQL.
+    pub fn table(&self) -> String {
+        self.table_name("rows").to_string()
+    }
+
+    /// A table in the database.
+    pub fn table_name(&self, table: &str) -> TableName {
+        TableName { database: self.name.clone(), table: table.to_owned() }
+    }
+
+    /// Makes the topic, with settings such as `max.message.bytes`, and waits until it can be used.
+    /// The embedded broker takes no settings.
+    pub fn create_topic(&self, n_partitions: i32, settings: &[(&str, &str)]) {
+        if let Broker::Embedded(broker) = self.stack.broker {
+            assert!(settings.is_empty(), "the embedded broker has no settings");
+            broker.create_topic(&self.name, n_partitions).unwrap();
+            return;
+        }
+        let topic = NewTopic::new(&self.name, n_partitions, TopicReplication::Fixed(-1));
+        let topic = settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
+        let admin = self.admin();
+        let made = admin.create_topics([&topic], &AdminOptions::new());
+        let made = self.stack.runtime.block_on(made).unwrap();
+        assert!(made.iter().all(Result::is_ok), "{made:?}");
+        eventually("the topic", || (self.n_partitions() == n_partitions as usize).then_some(()));
+    }
+
+    /// How many partitions the topic has; none while there is no topic.
+    pub fn n_partitions(&self) -> usize {
+        let client: BaseConsumer = self.stack.client_config().create().unwrap();
+        let metadata = client.fetch_metadata(Some(&self.name), PATIENCE).unwrap();
+        metadata.topics()[0].partitions().len()
+    }
+
+    /// Options to produce `n_rows` made-up rows of `n_devices`, the same ones each time, in batches
+    /// of 100.
+    pub fn produce_options(&self, n_devices: u32, n_rows: u64) -> ProduceOptions {
+        ProduceOptions {
+            kafka: self.kafka(),
+            topic: self.name.clone(),
+            create_topic: None,
+            source: SourceOptions::Synthetic(SyntheticOptions {
+                seed: 7,
+                n_devices,
+                n_rows: Some(n_rows),
+                rate: None,
+                start_us: 1_700_000_000_000_000,
+            }),
+            metrics: MetricSet::Basic,
+            limits: BatchLimits {
+                n_rows: NonZeroUsize::new(100).unwrap(),
+                n_bytes: NonZeroUsize::new(1 << 20).unwrap(),
+                age: PATIENCE,
+            },
+            codec: CodecOptions::default(),
+            key: MessageKey::Device,
+            n_batches: None,
+            duration: None,
+            max_inflight_bytes: 16 << 20,
+        }
+    }
+
+    /// Produces, and makes sure that every row was acknowledged.
+    pub fn produce(&self, options: ProduceOptions) -> ProduceSummary {
+        let producing = produce(options, Shutdown::never(), Arc::new(produce::NoObserver));
+        let summary = self.stack.runtime.block_on(producing).unwrap();
+        assert_eq!(summary.rows_delivered, summary.rows_sampled);
+        summary
+    }
+
+    /// Sends values as any other program might: no key, no headers, in order, to partition 0.
+    pub fn put(&self, payloads: impl IntoIterator<Item = Vec<u8>>) {
+        let producer: ThreadedProducer<DefaultProducerContext> =
+            self.stack.client_config().create().unwrap();
+        for payload in payloads {
+            let record = BaseRecord::<(), [u8]>::to(&self.name).partition(0).payload(&payload);
+            producer.send(record).map_err(|(error, _)| error).unwrap();
+        }
+        producer.flush(PATIENCE).unwrap();
+    }
+
+    /// Options to load everything there is as group `group`, into a table without replacing, where
+    /// a row that came twice stays twice.
+    pub fn load_options(&self, group: &str) -> LoadOptions {
+        let mut kafka = self.kafka();
+        if let Broker::Embedded(_) = self.stack.broker {
+            // It hands out partitions anew only a second before this has passed, whoever is there.
+            let session = [("session.timeout.ms", "2000"), ("heartbeat.interval.ms", "200")];
+            kafka.properties = session.map(property).to_vec();
+        }
+        LoadOptions {
+            kafka,
+            topic: self.name.clone(),
+            group: self.group(group),
+            clickhouse: ClickHouseOptions {
+                url: self.stack.clickhouse.clone(),
+                user: self.stack.user.clone(),
+                password: self.stack.password.clone(),
+                timeout: PATIENCE,
+            },
+            table: self.table_name("rows"),
+            creation: Creation::Create(CreateTable {
+                engine: Some("MergeTree".to_owned()),
+                ..CreateTable::default()
+            }),
+            limits: BlockLimits {
+                n_rows: NonZeroUsize::new(500_000).unwrap(),
+                n_bytes: NonZeroUsize::new(16 << 20).unwrap(),
+                age: Duration::from_millis(50),
+            },
+            until_idle: Some(Duration::from_millis(200)),
+            retry_for: Some(PATIENCE),
+            max_inflight_bytes: 64 << 20,
+        }
+    }
+
+    /// Loads until the topic is read to its end.
+    pub fn load(&self, options: LoadOptions) -> LoadSummary {
+        self.try_load(options).unwrap()
+    }
+
+    /// As [`Self::load`], where an error is expected.
+    pub fn try_load(&self, options: LoadOptions) -> Result<LoadSummary, LoadError> {
+        let loading = load(options, Shutdown::never(), Arc::new(NoObserver));
+        self.stack.runtime.block_on(loading)
+    }
+
+    /// Starts loading, until told to stop.
+    pub fn start_load(&self, options: LoadOptions) -> Loader<'a> {
+        Loader::start(self.stack, options)
+    }
+
+    /// Every message of the topic, by partition and offset.
+    pub fn messages(&self) -> Vec<Message> {
+        let mut config = self.stack.client_config();
+        config.set("group.id", self.group("reader")).set("enable.partition.eof", "true");
+        let consumer: BaseConsumer = config.create().unwrap();
+        let mut assignment = TopicPartitionList::new();
+        for partition in 0..self.n_partitions() {
+            let added =
+                assignment.add_partition_offset(&self.name, partition as i32, Offset::Beginning);
+            added.unwrap();
+        }
+        consumer.assign(&assignment).unwrap();
+        let mut messages = Vec::new();
+        let mut n_at_end = 0;
+        while n_at_end < assignment.count() {
+            match consumer.poll(PATIENCE).expect("a message or the end of a partition") {
+                Ok(message) => messages.push(Message {
+                    partition: message.partition(),
+                    offset: message.offset(),
+                    key: message.key().map(|key| String::from_utf8(key.to_vec()).unwrap()),
+                    payload: message.payload().unwrap().to_vec(),
+                }),
+                Err(KafkaError::PartitionEOF(_)) => n_at_end += 1,
+                Err(error) => panic!("reading {}: {error}", self.name),
+            }
+        }
+        messages.sort_by_key(|message| (message.partition, message.offset));
+        messages
+    }
+
+    /// Runs a statement.
+    #[track_caller]
+    pub fn execute(&self, sql: &str) {
+        let ran = self.stack.runtime.block_on(self.client.query_raw(sql).execute());
+        ran.unwrap_or_else(|error| panic!("{error}: {sql}"));
+    }
+
+    /// The rows that a query gives, as ClickHouse writes them in Arrow. Text comes as binary, because
+    /// a `String` may hold any bytes.
+    #[track_caller]
+    pub fn query(&self, sql: &str) -> RecordBatch {
+        let bytes = self.fetch(sql, "ArrowStream");
+        crate::concat(&decode(&bytes).unwrap())
+    }
+
+    /// The answer to a query in one line, columns separated by tabs.
+    #[track_caller]
+    pub fn query_text(&self, sql: &str) -> String {
+        let bytes = self.fetch(sql, "TabSeparated");
+        String::from_utf8(bytes).unwrap().trim_end_matches('\n').to_owned()
+    }
+
+    #[track_caller]
+    fn fetch(&self, sql: &str, format: &str) -> Vec<u8> {
+        let query = self
+            .client
+            .query_raw(sql)
+            .with_setting("output_format_arrow_string_as_string", "0")
+            .fetch_bytes(format);
+        let fetched = self.stack.runtime.block_on(async { query?.collect().await });
+        fetched.unwrap_or_else(|error| panic!("{error}: {sql}")).to_vec()
+    }
+
+    fn group(&self, group: &str) -> String {
+        format!("{}-{group}", self.name)
+    }
+
+    fn kafka(&self) -> KafkaOptions {
+        KafkaOptions {
+            brokers: self.stack.brokers.clone(),
+            properties: Vec::new(),
+            timeout: Duration::from_secs(20),
+        }
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        self.stack.client_config().create().unwrap()
+    }
+}
+
+impl Drop for Scenario<'_> {
+    fn drop(&mut self) {
+        let runtime = self.stack.runtime;
+        let sql = format!("DROP DATABASE IF EXISTS {} SYNC", self.name);
+        if let Err(error) = runtime.block_on(self.client.query_raw(&sql).execute()) {
+            eprintln!("not cleaned up: {error}: {sql}");
+        }
+        // The embedded broker forgets its topics when it ends, and not before.
+        if !matches!(self.stack.broker, Broker::Embedded(_)) {
+            let (admin, options) = (self.admin(), AdminOptions::new());
+            if let Err(error) = runtime.block_on(admin.delete_topics(&[&self.name], &options)) {
+                eprintln!("not cleaned up: topic {}: {error}", self.name);
+            }
+        }
+    }
+}
+
+fn property((key, value): (&str, &str)) -> Property {
+    Property { key: key.to_owned(), value: value.to_owned() }
+}
