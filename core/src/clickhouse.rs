@@ -181,12 +181,13 @@ fn zone_name(zone: &str) -> Cow<'_, str> {
 /// looked at here, and types that this function does not know pass: ClickHouse has the last word.
 pub fn accepts(table_type: &str, data_type: &DataType) -> bool {
     match (Kind::of_table(table_type), Kind::of_arrow(data_type)) {
+        // A float would be cut to whole seconds or days.
+        (Some(Kind::Time), Some(Kind::Number)) => !data_type.is_floating(),
         (Some(table), Some(arrow)) => {
             table == arrow
                 || matches!(
                     (table, arrow),
-                    (Kind::Number, Kind::Bool | Kind::Time)
-                        | (Kind::Bool | Kind::Time, Kind::Number)
+                    (Kind::Number, Kind::Bool | Kind::Time) | (Kind::Bool, Kind::Number)
                 )
         }
         _ => true,
@@ -425,6 +426,8 @@ mod tests {
         assert!(!accepts("String", &DataType::Float32));
         assert!(!accepts("Nullable(Float32)", &DataType::Utf8));
         assert!(!accepts("DateTime64(6)", &DataType::Utf8));
+        assert!(!accepts("Date", &DataType::Float32));
+        assert!(accepts("DateTime64(6)", &DataType::Int64));
         assert!(!accepts("Time64(6)", &DataType::Utf8));
         assert!(!accepts("String", &DataType::Time32(TimeUnit::Second)));
     }

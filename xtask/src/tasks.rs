@@ -156,7 +156,7 @@ pub(crate) fn ci() -> Result<()> {
 /// What the tests and their set-up run, so that one look tells all that is missing.
 fn all_tools() -> Result<impl Iterator<Item = &'static Tool>> {
     let set_up = libchdb::tools()?.into_iter().chain(python::tools()?);
-    Ok(set_up.chain([&tools::CURL]))
+    Ok(set_up.chain([&tools::CURL, &tools::JAVA, &tools::MAVEN]))
 }
 
 /// Sees to the C compilers and to `also`, and returns the features that the pipeline is built with:

@@ -47,6 +47,24 @@ pub(crate) const CURL: Tool = Tool {
     brew: &["curl"],
 };
 
+/// Runs Apache Kafka for the end-to-end tests.
+pub(crate) const JAVA: Tool = Tool {
+    name: "java (17 or later)",
+    probe: &["java", "--version"],
+    apt: &["openjdk-17-jre-headless"],
+    dnf: &["java-21-openjdk-headless"],
+    brew: &["openjdk"],
+};
+
+/// Fetches Apache Kafka.
+pub(crate) const MAVEN: Tool = Tool {
+    name: "mvn",
+    probe: &["mvn", "--version"],
+    apt: &["maven"],
+    dnf: &["maven"],
+    brew: &["maven"],
+};
+
 /// What the C libraries that we link are built with.
 pub(crate) const C_BUILD: [Tool; 3] = [
     Tool {

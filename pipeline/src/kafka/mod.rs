@@ -9,4 +9,6 @@ pub(crate) use client::{ClientLog, create};
 pub use client::{KafkaOptions, ParsePropertyError, Property};
 pub use error::KafkaError;
 pub use sender::{Delivered, DeliveryObserver, Outgoing, Sender, SenderOptions};
-pub(crate) use topic::{create_topic, message_limit, require_topic};
+pub(crate) use topic::{
+    create_topic, is_in_process_broker, is_unanswered, message_limit, require_topic,
+};

@@ -29,7 +29,7 @@ pub struct SenderOptions {
 }
 
 /// One message on its way out.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Outgoing<'a> {
     /// Decides the partition; without one, partitions take turns.
     pub key: Option<&'a str>,

@@ -54,7 +54,7 @@ pub(crate) fn create_topic(
     n_partitions: i32,
     runtime: &Handle,
 ) -> Result<(), KafkaError> {
-    if !answers_admin_requests(options)? {
+    if is_in_process_broker(options)? {
         tracing::info!(topic, "broker makes topics by itself, with its own number of partitions");
         return Ok(());
     }
@@ -89,7 +89,7 @@ pub(crate) fn message_limit(
 ) -> Result<usize, KafkaError> {
     let own = options.property("message.max.bytes").and_then(|value| value.parse().ok());
     let own = own.unwrap_or(DEFAULT_MESSAGE_MAX_BYTES);
-    if !answers_admin_requests(options)? {
+    if is_in_process_broker(options)? {
         return Ok(own);
     }
     let admin = admin(options)?;
@@ -110,15 +110,18 @@ async fn topic_limit(
     resource.get("max.message.bytes")?.value.as_ref()?.parse().ok()
 }
 
-/// librdkafka's in-process broker has no controller, for which an admin request would wait until
-/// its timeout. The broker's cluster id tells that it is one.
-fn answers_admin_requests(options: &KafkaOptions) -> Result<bool, KafkaError> {
+/// Whether the broker is librdkafka's own, in some process, which its cluster id tells. Blocks up to
+/// the options' timeout.
+///
+/// It has no controller, for which an admin request would wait until its timeout, and it lets a group
+/// whose last member has left wait for a whole session before the next one gets in.
+pub(crate) fn is_in_process_broker(options: &KafkaOptions) -> Result<bool, KafkaError> {
     // Not the admin client: it has no way to hear why a broker cannot be reached.
     let log = ClientLog::default();
     let client: BaseProducer<ClientLog> =
         create(options, &options.client_config(&[], &[])?, log.clone())?;
     match client.client().fetch_cluster_id(options.timeout) {
-        Some(id) => Ok(!id.starts_with("mockCluster")),
+        Some(id) => Ok(id.starts_with("mockCluster")),
         None => {
             client.poll(Duration::from_millis(50));
             Err(log.unreachable(options))
@@ -130,7 +133,8 @@ fn admin(options: &KafkaOptions) -> Result<AdminClient<ClientLog>, KafkaError> {
     create(options, &options.client_config(&[], &[])?, ClientLog::default())
 }
 
-fn is_unanswered(error: &LibError) -> bool {
+/// Whether an error is that no broker answers.
+pub(crate) fn is_unanswered(error: &LibError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(

@@ -4,7 +4,6 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt as _;
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
@@ -16,7 +15,7 @@ use rdkafka::{
 use tokio::sync::Notify;
 
 use super::LoadOptions;
-use crate::kafka::{ClientLog, KafkaError, create, require_topic};
+use crate::kafka::{ClientLog, KafkaError, create, is_in_process_broker, require_topic};
 
 /// What happened to the assignment, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +34,8 @@ pub(crate) struct Consumer {
 impl Consumer {
     /// Joins the group, once the topic is known to exist. Blocks up to the options' timeout.
     pub(crate) fn connect(options: &LoadOptions) -> Result<Self, KafkaError> {
+        // One whose group has just been left lets the next member wait for a session.
+        let session_timeout = if is_in_process_broker(&options.kafka)? { "2000" } else { "45000" };
         // Half of the memory allowance may wait inside librdkafka, the rest is ours.
         let queue_kbytes = (options.max_inflight_bytes / 2048).max(1024).to_string();
         let config = options.kafka.client_config(
@@ -43,6 +44,8 @@ impl Consumer {
                 ("partition.assignment.strategy", "cooperative-sticky"),
                 ("queued.max.messages.kbytes", &queue_kbytes),
                 ("fetch.wait.max.ms", "100"),
+                ("session.timeout.ms", session_timeout),
+                ("heartbeat.interval.ms", heartbeat),
             ],
             &[
                 ("group.id", &options.group),
@@ -57,16 +60,7 @@ impl Consumer {
             Context { log: log.clone(), changes: Mutex::default(), changed: Notify::new() };
         let inner: StreamConsumer<Context> = create(&options.kafka, &config, context)?;
         let hint = "check --topic";
-        require_topic(inner.client(), &log, &options.kafka, &options.topic, hint).map_err(
-            |error| match error {
-                KafkaError::Unreachable { .. } => {
-                    // Why waits in the queue, which nobody has looked into yet.
-                    while let Some(Err(_)) = inner.recv().now_or_never() {}
-                    log.unreachable(&options.kafka)
-                }
-                error => error,
-            },
-        )?;
+        require_topic(inner.client(), &log, &options.kafka, &options.topic, hint)?;
         inner.subscribe(&[&options.topic]).map_err(options.kafka.client_error("subscribing"))?;
         Ok(Self {
             inner: Arc::new(inner),

@@ -20,7 +20,7 @@ use super::{
     options::{InsertProblem, MessageProblem},
     schemas::Schemas,
 };
-use crate::{clickhouse::ClickHouse, shutdown::Shutdown};
+use crate::{clickhouse::ClickHouse, human::Causes, kafka::is_unanswered, shutdown::Shutdown};
 
 /// Runs until `shutdown` is requested or the topic has been idle for as long as the options say;
 /// then inserts and commits what it has read.
@@ -157,6 +157,8 @@ impl Loading {
             Err(error @ LibError::MessageConsumptionFatal(_)) => {
                 Err(consumer.error("reading", error).into())
             }
+            // The client says so itself, and not each time.
+            Err(error) if is_unanswered(&error) => Ok(()),
             Err(error) => {
                 tracing::warn!(%error, "reading from kafka failed; trying again");
                 Ok(())
@@ -268,7 +270,12 @@ impl Loading {
         if let Err(error) = consumer.commit(block.partition, block.last + 1).await {
             // The rows are stored. Whoever reads the messages again sends the same token if it cuts
             // the same block.
-            tracing::warn!(%error, partition = block.partition, last = block.last, "commit failed");
+            tracing::warn!(
+                partition = block.partition,
+                last = block.last,
+                "rows are stored, but not marked as read: {}",
+                Causes(&error)
+            );
         }
         self.last_commit = Some(Instant::now());
         tracing::debug!(

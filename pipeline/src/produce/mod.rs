@@ -100,7 +100,7 @@ pub enum ProduceError {
         /// Rows that the source gave.
         n_sampled: u64,
         /// What failed.
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// A batch does not become a message.
     #[error("cannot encode a batch for topic '{topic}'")]
@@ -339,7 +339,7 @@ impl Producing {
         ProduceError::Interrupted {
             n_delivered: self.counts.n_rows.load(Ordering::Acquire),
             n_sampled: self.summary.rows_sampled,
-            source,
+            source: Box::new(source),
         }
     }
 }
