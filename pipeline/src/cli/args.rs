@@ -156,14 +156,6 @@ impl From<Metrics> for MetricSet {
     }
 }
 
-/// How long to wait for a first answer.
-#[derive(Debug, Args)]
-pub(crate) struct TimeoutArgs {
-    /// Longest wait for an answer of the broker or of ClickHouse before giving up
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
-    pub(crate) timeout: Duration,
-}
-
 /// What a command prints of its results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -173,12 +165,20 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Bounded memory.
+/// Flags of every command that moves messages.
 #[derive(Debug, Args)]
-pub(crate) struct MemoryArgs {
+pub(crate) struct RunArgs {
     /// Most bytes of messages held at a time
     #[arg(long, value_name = "SIZE", default_value = "64MB", value_parser = parse_bytes)]
     pub(crate) max_inflight_bytes: NonZeroUsize,
+
+    /// Longest wait for an answer of the broker or of ClickHouse before giving up
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
+
+    /// How to print the summary
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
+    pub(crate) format: Format,
 }
 
 /// What is said beside the results.

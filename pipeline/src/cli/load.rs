@@ -3,7 +3,7 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 use clap::Args;
 
 use super::{
-    args::{ClickHouseArgs, Format, KafkaArgs, MemoryArgs, TimeoutArgs},
+    args::{ClickHouseArgs, KafkaArgs, RunArgs},
     output::{line, print_result},
 };
 use crate::{
@@ -96,19 +96,12 @@ pub(crate) struct LoadArgs {
     retry_for: Option<Duration>,
 
     #[command(flatten, next_help_heading = "Limits")]
-    memory: MemoryArgs,
-
-    #[command(flatten, next_help_heading = "Limits")]
-    timeout: TimeoutArgs,
-
-    /// How to print the summary
-    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
-    format: Format,
+    run: RunArgs,
 }
 
 impl LoadArgs {
     fn options(self) -> anyhow::Result<LoadOptions> {
-        let timeout = self.timeout.timeout;
+        let timeout = self.run.timeout;
         Ok(LoadOptions {
             kafka: self.kafka.options(timeout),
             topic: self.kafka.topic,
@@ -132,13 +125,13 @@ impl LoadArgs {
             },
             until_idle: self.until_idle,
             retry_for: self.retry_for,
-            max_inflight_bytes: self.memory.max_inflight_bytes.get(),
+            max_inflight_bytes: self.run.max_inflight_bytes.get(),
         })
     }
 }
 
 pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<()> {
-    let format = args.format;
+    let format = args.run.format;
     let options = args.options()?;
     let table = options.table.clone();
     let shutdown = Shutdown::on_signals()?;

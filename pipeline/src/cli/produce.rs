@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use volley_core::batcher::BatchLimits;
 
 use super::{
-    args::{CodecArgs, Format, KafkaArgs, MemoryArgs, Metrics, TimeoutArgs},
+    args::{CodecArgs, KafkaArgs, Metrics, RunArgs},
     output::{line, print_result},
 };
 use crate::{
@@ -116,14 +116,7 @@ pub(crate) struct ProduceArgs {
     duration: Option<Duration>,
 
     #[command(flatten, next_help_heading = "Limits")]
-    memory: MemoryArgs,
-
-    #[command(flatten, next_help_heading = "Limits")]
-    timeout: TimeoutArgs,
-
-    /// How to print the summary
-    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
-    format: Format,
+    run: RunArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -159,7 +152,7 @@ impl ProduceArgs {
             }),
         };
         ProduceOptions {
-            kafka: self.kafka.options(self.timeout.timeout),
+            kafka: self.kafka.options(self.run.timeout),
             topic: self.kafka.topic,
             create_topic: self.create_topic.then_some(self.partitions),
             source,
@@ -176,7 +169,7 @@ impl ProduceArgs {
             },
             n_batches: self.batches.map(NonZeroU64::get),
             duration: self.duration,
-            max_inflight_bytes: self.memory.max_inflight_bytes.get(),
+            max_inflight_bytes: self.run.max_inflight_bytes.get(),
         }
     }
 }
@@ -187,7 +180,7 @@ fn now_us() -> i64 {
 }
 
 pub(crate) async fn run(args: ProduceArgs) -> anyhow::Result<()> {
-    let format = args.format;
+    let format = args.run.format;
     let options = args.options();
     let topic = options.topic.clone();
     let shutdown = Shutdown::on_signals()?;

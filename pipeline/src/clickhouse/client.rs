@@ -66,6 +66,12 @@ impl ClickHouse {
             .with_url(&options.url)
             .with_compression(Compression::None)
             .with_product_info("volley", env!("CARGO_PKG_VERSION"));
+        for (flag, text) in [("--user", &options.user), ("--password", &options.password)] {
+            if text.iter().flat_map(|text| text.bytes()).any(|byte| !(b' '..=b'~').contains(&byte))
+            {
+                return Err(ClickHouseError::Credential { flag });
+            }
+        }
         if let Some(user) = &options.user {
             client = client.with_user(user);
         }

@@ -33,6 +33,12 @@ pub enum ClickHouseError {
         /// What it said.
         message: String,
     },
+    /// A user or password that HTTP cannot carry.
+    #[error("{flag} has a character that an http header cannot carry; use printable ascii")]
+    Credential {
+        /// The flag that it came from.
+        flag: &'static str,
+    },
     /// An exception of ClickHouse's.
     #[error("clickhouse at {url} refused: {message}")]
     Exception {
@@ -121,9 +127,10 @@ impl ClickHouseError {
                     None => ErrorKind::Configuration,
                 }
             }
-            Self::Denied { .. } | Self::TooOld { .. } | Self::Answer { .. } => {
-                ErrorKind::Configuration
-            }
+            Self::Denied { .. }
+            | Self::Credential { .. }
+            | Self::TooOld { .. }
+            | Self::Answer { .. } => ErrorKind::Configuration,
         }
     }
 

@@ -35,7 +35,8 @@ impl Consumer {
     /// Joins the group, once the topic is known to exist. Blocks up to the options' timeout.
     pub(crate) fn connect(options: &LoadOptions) -> Result<Self, KafkaError> {
         // One whose group has just been left lets the next member wait for a session.
-        let session_timeout = if is_in_process_broker(&options.kafka)? { "2000" } else { "45000" };
+        let (session_timeout, heartbeat) =
+            if is_in_process_broker(&options.kafka)? { ("2000", "500") } else { ("45000", "3000") };
         // Half of the memory allowance may wait inside librdkafka, the rest is ours.
         let queue_kbytes = (options.max_inflight_bytes / 2048).max(1024).to_string();
         let config = options.kafka.client_config(

@@ -128,3 +128,10 @@ fn librdkafka_properties_of_a_consumer() {
     load("enable.auto.commit=true")
         .says(&["kafka property 'enable.auto.commit' is refused: volley needs it to be false"]);
 }
+
+#[test]
+fn passwords_are_what_http_carries() {
+    for wrong in ["pässword", "two\nlines"] {
+        refused(&["load", "--password", wrong], &["--password has a character", "ascii"]);
+    }
+}

@@ -14,6 +14,7 @@ mod demo;
 mod dev;
 mod full_disk;
 mod help;
+mod inspect;
 mod limits;
 mod messages;
 mod roundtrip;
