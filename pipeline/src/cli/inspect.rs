@@ -128,16 +128,12 @@ fn print_columns(
         }
     }
     for (row, style) in [(&titles, DIM)].into_iter().chain(rows.iter().map(|row| (row, PLAIN))) {
-        write!(out, "{style}")?;
-        for (i, (cell, width)) in row.iter().zip(widths).enumerate() {
-            // Names to the left, numbers to the right.
-            if i < 2 {
-                write!(out, "{cell:width$}  ")?;
-            } else {
-                write!(out, "{cell:>width$}  ")?;
-            }
-        }
-        writeln!(out, "{style:#}")?;
+        // Names to the left, numbers to the right.
+        let padded = row.iter().zip(widths).enumerate().map(|(i, (cell, width))| match i {
+            0 | 1 => format!("{cell:width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+        writeln!(out, "{style}{}{style:#}", padded.collect::<Vec<_>>().join("  "))?;
     }
     Ok(())
 }
