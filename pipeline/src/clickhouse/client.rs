@@ -1,12 +1,15 @@
 use std::{fmt, future::Future, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use clickhouse::{Client, Compression, Row, RowOwned, RowRead};
 
 use super::ClickHouseError;
 
 /// The first version whose Arrow reader takes compressed buffers.
 pub const MIN_VERSION: (u32, u32) = (23, 11);
+
+/// Pieces of a body smaller than this are sent together.
+const SEND_BYTES: usize = 256 * 1024;
 
 /// Longest wait for the server to take a piece of an insert's body.
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
@@ -162,8 +165,20 @@ impl ClickHouse {
             .iter()
             .fold(insert, |insert, (name, value)| insert.with_setting(*name, *value));
         let sending = async {
+            // Small pieces in small packets would each wait for the other side's delayed answer.
+            let mut gathered = BytesMut::new();
             for chunk in body {
-                insert.send(chunk).await?;
+                if gathered.len() + chunk.len() > SEND_BYTES && !gathered.is_empty() {
+                    insert.send(gathered.split().freeze()).await?;
+                }
+                if chunk.len() < SEND_BYTES {
+                    gathered.extend_from_slice(&chunk);
+                } else {
+                    insert.send(chunk).await?;
+                }
+            }
+            if !gathered.is_empty() {
+                insert.send(gathered.freeze()).await?;
             }
             insert.end().await
         };
