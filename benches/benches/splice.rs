@@ -12,7 +12,7 @@ use arrow_select::concat::concat_batches;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use volley_benches::{Data, stream};
 use volley_core::{
-    decode::decode,
+    decode::{Decoder, decode},
     encode::{Encoder, encode},
     layout::{Options, Walker},
     splice::splice,
@@ -72,9 +72,10 @@ fn bench_splice(criterion: &mut Criterion) {
 
 /// What a loader does without a splice: decode, concatenate, encode at the same level.
 fn reencode(payloads: &[&[u8]]) -> Vec<u8> {
+    let mut decoder = Decoder::default();
     let batches: Vec<_> = payloads
         .iter()
-        .flat_map(|payload| decode(payload).expect("a payload that decodes"))
+        .flat_map(|payload| decoder.decode(payload).expect("a payload that decodes"))
         .collect();
     encode(&concat(&batches), stream("zstd:1")).expect("a batch for IPC")
 }
@@ -105,9 +106,10 @@ fn bench_decode(criterion: &mut Criterion) {
             assert_eq!(decode(payload).expect("a payload that decodes"), unchecked(payload));
         }
         group.bench_function("checked", |bencher| {
+            let mut decoder = Decoder::default();
             bencher.iter(|| {
                 for payload in black_box(&payloads) {
-                    black_box(decode(payload).expect("a payload that decodes"));
+                    black_box(decoder.decode(payload).expect("a payload that decodes"));
                 }
             });
         });

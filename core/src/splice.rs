@@ -22,7 +22,7 @@ use std::sync::Arc;
 use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions};
 
 use crate::layout::{
-    Diagnostic, Framing, Layout, MessageKind, MessageLayout, Options, SchemaLayout, Walker, walk,
+    Diagnostic, Framing, Layout, MessageKind, Options, SchemaLayout, Walker, walk,
 };
 
 /// End marker of a stream.
@@ -317,21 +317,15 @@ fn encoded(schema: &SchemaLayout) -> Option<Vec<u8>> {
     schema.difference(back).is_none().then_some(message)
 }
 
-/// The bytes of all messages but schemas; those that lie one after another as one run. A file may
-/// hold dictionaries after the batches that use them: there the dictionaries come first.
+/// The bytes of all messages but schemas, in the order of reading; those that lie one after another
+/// as one run.
 fn message_runs(layout: &Layout) -> Vec<Range<usize>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
-    let mut add = |message: &MessageLayout| match runs.last_mut() {
-        Some(run) if run.end == message.offset => run.end = message.range().end,
-        _ => runs.push(message.range()),
-    };
-    let is_dictionary = |m: &&MessageLayout| matches!(m.kind, MessageKind::Dictionary { .. });
-    let is_batch = |m: &&MessageLayout| m.kind == MessageKind::RecordBatch;
-    if layout.framing == Framing::File {
-        layout.messages.iter().filter(is_dictionary).for_each(&mut add);
-        layout.messages.iter().filter(is_batch).for_each(&mut add);
-    } else {
-        layout.messages.iter().filter(|m| is_dictionary(m) || is_batch(m)).for_each(&mut add);
+    for (_, message) in layout.reading_order().filter(|(_, m)| m.kind != MessageKind::Schema) {
+        match runs.last_mut() {
+            Some(run) if run.end == message.offset => run.end = message.range().end,
+            _ => runs.push(message.range()),
+        }
     }
     runs
 }

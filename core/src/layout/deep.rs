@@ -10,8 +10,8 @@ use arrow_ipc::{self as ipc, MetadataVersion};
 use arrow_schema::ArrowError;
 
 use super::diagnostic::{Code, Diagnostic};
-use super::frames::verifier;
-use super::regions::{Layout, MessageKind, MessageLayout};
+use super::frames::header;
+use super::regions::Layout;
 use super::{Options, SchemaLayout, walk};
 
 /// Walks a payload and, where its structure is sound, decodes every column by itself to find
@@ -23,35 +23,20 @@ use super::{Options, SchemaLayout, walk};
 pub fn walk_values(payload: &[u8], options: &Options) -> (Layout, Vec<Diagnostic>) {
     let (layout, mut diagnostics) = walk(payload, options);
     if !diagnostics.iter().any(Diagnostic::is_error) {
-        for stream in 0..layout.streams.len() {
-            stream_values(payload, &layout, stream, &mut diagnostics);
-        }
+        check_values(payload, &layout, &mut diagnostics);
     }
     (layout, diagnostics)
 }
 
-fn stream_values(
-    payload: &[u8],
-    layout: &Layout,
-    stream: usize,
-    diagnostics: &mut Vec<Diagnostic>,
-) {
-    let messages = || layout.messages.iter().enumerate().filter(|(_, m)| m.stream == stream);
-    let is_dictionary = |m: &MessageLayout| matches!(m.kind, MessageKind::Dictionary { .. });
+fn check_values(payload: &[u8], layout: &Layout, diagnostics: &mut Vec<Diagnostic>) {
+    let mut stream = 0;
     let mut dictionaries = HashMap::new();
-    // A file may hold its dictionaries after the batches that use them.
-    let (first, then): (Vec<_>, Vec<_>) = match layout.framing {
-        super::Framing::File => messages().partition(|(_, message)| is_dictionary(message)),
-        _ => (Vec::new(), messages().collect()),
-    };
-    for (index, message) in first.into_iter().chain(then) {
-        let Some(schema) = layout.schema_of(message) else {
-            continue;
-        };
-        let metadata_at = message.offset + message.prefix_len;
-        let metadata = payload.get(metadata_at..message.body_offset()).unwrap_or_default();
-        let body = payload.get(message.body_offset()..message.range().end).unwrap_or_default();
-        let Ok(header) = ipc::root_as_message_with_opts(&verifier(metadata), metadata) else {
+    for (index, message) in layout.reading_order() {
+        if message.stream != stream {
+            (stream, dictionaries) = (message.stream, HashMap::new());
+        }
+        let (Some(schema), Some(header)) = (layout.schema_of(message), header(payload, message))
+        else {
             continue;
         };
         let mut report = |column: Option<String>, error: ArrowError| {
@@ -65,7 +50,7 @@ fn stream_values(
                 expected: "valid values".to_owned(),
             });
         };
-        let body = Buffer::from(body);
+        let body = Buffer::from(payload.get(message.body_range()).unwrap_or_default());
         let version = header.version();
         if let Some(batch) = header.header_as_dictionary_batch() {
             let id = batch.id();

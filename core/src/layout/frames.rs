@@ -21,6 +21,12 @@ pub(super) fn verifier(metadata: &[u8]) -> VerifierOptions {
     VerifierOptions { max_apparent_size, ..VerifierOptions::default() }
 }
 
+/// The flatbuffer of a message of `payload` whose layout is sound.
+pub(crate) fn header<'p>(payload: &'p [u8], message: &MessageLayout) -> Option<ipc::Message<'p>> {
+    let metadata = payload.get(message.offset + message.prefix_len..message.body_offset())?;
+    ipc::root_as_message_with_opts(&verifier(metadata), metadata).ok()
+}
+
 /// What the prefix of a message says.
 enum Prefix {
     Message { prefix_len: usize, metadata_len: usize },

@@ -24,8 +24,8 @@
 //! diagnostics has none of these, and what decoding it allocates is bounded by [`Options`]. It
 //! may still hold damaged values, which IPC cannot tell without a checksum.
 //!
-//! Two things are left to whoever decodes. arrow-ipc reads one stream at a time: hand it each
-//! [`StreamLayout::range`]. And it panics on some buffers that begin at an odd address: let its
+//! Two things are left to whoever decodes otherwise than with [`decode`](crate::decode). arrow-ipc
+//! reads one stream at a time: hand it each [`StreamLayout::range`]. And it panics on some buffers that begin at an odd address: let its
 //! `StreamReader` or `FileReader` copy the bodies, or make sure that the payload itself begins at a
 //! multiple of 8.
 //!
@@ -67,6 +67,8 @@ pub use self::regions::{
     NodeLayout, Region, RegionKind, StreamLayout,
 };
 pub use self::schema::{Column, SchemaLayout};
+
+pub(crate) use self::frames::header;
 
 use self::diagnostic::Diagnostics;
 

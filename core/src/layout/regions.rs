@@ -65,6 +65,19 @@ impl Layout {
         self.nodes.get(message.nodes.clone()).unwrap_or_default()
     }
 
+    /// Every message in the order in which a reader needs them, with its index: as they lie there,
+    /// and of a file the dictionaries first, because it may hold them after the batches that use
+    /// them.
+    pub(crate) fn reading_order(&self) -> impl Iterator<Item = (usize, &MessageLayout)> {
+        let is_file = self.framing == Framing::File;
+        let is_late = move |message: &MessageLayout| {
+            is_file && !matches!(message.kind, MessageKind::Dictionary { .. })
+        };
+        let messages = || self.messages.iter().enumerate();
+        let first = messages().filter(move |(_, message)| !is_late(message));
+        first.chain(messages().filter(move |(_, message)| is_late(message)))
+    }
+
     /// Sums over all messages of a stream, one entry for each of
     /// [`SchemaLayout::columns`], dictionary values included.
     pub fn column_totals(&self, stream: usize) -> Vec<ColumnTotals> {
@@ -189,6 +202,11 @@ impl MessageLayout {
     /// All bytes of the message: prefix, flatbuffer and body.
     pub fn range(&self) -> Range<usize> {
         self.offset..self.body_offset() + self.body_len
+    }
+
+    /// The bytes of the body, its padding included.
+    pub fn body_range(&self) -> Range<usize> {
+        self.body_offset()..self.range().end
     }
 
     /// Where the body begins.

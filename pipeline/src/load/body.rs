@@ -2,7 +2,7 @@ use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use bytes::Bytes;
 use volley_core::{
     codec::{Codec, CodecOptions, Framing},
-    decode::{DecodeError, decode},
+    decode::{DecodeError, Decoder},
     encode::{EncodeError, Encoder},
     layout::Options,
     splice::{SpliceError, Splicer},
@@ -62,9 +62,11 @@ fn splice(payloads: &[Bytes]) -> Result<Vec<Bytes>, SpliceError> {
 }
 
 fn reencode(schema: &SchemaRef, payloads: &[Bytes]) -> Result<Bytes, BodyError> {
+    let mut decoder = Decoder::default();
     let mut batches = Vec::new();
     for payload in payloads {
-        batches.extend(decode(payload)?.into_iter().map(|batch| with_schema(schema, batch)));
+        batches
+            .extend(decoder.decode(payload)?.into_iter().map(|batch| with_schema(schema, batch)));
     }
     let options = CodecOptions { codec: Codec::None, framing: Framing::Stream };
     Ok(Encoder::new(schema.clone(), options)?.encode(&batches)?.into())
@@ -80,6 +82,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{Int32Array, RecordBatch};
+    use volley_core::decode::decode;
 
     use super::*;
 
