@@ -15,7 +15,7 @@ use rdkafka::{
 use volley::{
     clickhouse::{ClickHouseOptions, CreateTable, Creation, TableName},
     kafka::{KafkaOptions, Property},
-    load::{BlockLimits, LoadError, LoadOptions, LoadSummary, NoObserver, load},
+    load::{BlockLimits, Delivery, LoadError, LoadOptions, LoadSummary, NoObserver, load},
     produce::{self, MessageKey, ProduceOptions, ProduceSummary, SourceOptions, produce},
     shutdown::Shutdown,
     source::SyntheticOptions,
@@ -190,6 +190,7 @@ impl<'a> Scenario<'a> {
                 n_bytes: NonZeroUsize::new(16 << 20).unwrap(),
                 age: Duration::from_millis(50),
             },
+            delivery: Delivery::default(),
             until_idle: Some(Duration::from_millis(200)),
             retry_for: Some(PATIENCE),
             max_inflight_bytes: 64 << 20,

@@ -1,6 +1,6 @@
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{
     args::{ClickHouseArgs, KafkaArgs, RunArgs},
@@ -9,7 +9,7 @@ use super::{
 use crate::{
     clickhouse::{CreateTable, Creation, TableName},
     human::{Bytes, Count, PerSecond, Seconds, parse_bytes, parse_duration},
-    load::{BlockLimits, LoadOptions, LoadSummary, NoObserver, load},
+    load::{BlockLimits, Delivery, LoadOptions, LoadSummary, NoObserver, load},
     shutdown::Shutdown,
 };
 
@@ -63,6 +63,15 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "SQL", help_heading = "Table")]
     engine: Option<String>,
 
+    /// What a crash may do to rows
+    #[arg(
+        long,
+        value_name = "GUARANTEE",
+        default_value = "effectively-once",
+        help_heading = "Blocks"
+    )]
+    delivery: DeliveryArg,
+
     /// Rows that make an insert
     #[arg(long, value_name = "N", default_value = "500000", help_heading = "Blocks")]
     block_rows: NonZeroUsize,
@@ -99,6 +108,23 @@ pub(crate) struct LoadArgs {
     run: RunArgs,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DeliveryArg {
+    /// Each row is stored once; the table must remember inserts, as created ones do
+    EffectivelyOnce,
+    /// Rows of inserts that were under way may be stored twice
+    AtLeastOnce,
+}
+
+impl From<DeliveryArg> for Delivery {
+    fn from(delivery: DeliveryArg) -> Self {
+        match delivery {
+            DeliveryArg::EffectivelyOnce => Self::EffectivelyOnce,
+            DeliveryArg::AtLeastOnce => Self::AtLeastOnce,
+        }
+    }
+}
+
 impl LoadArgs {
     fn options(self) -> anyhow::Result<LoadOptions> {
         let timeout = self.run.timeout;
@@ -118,6 +144,7 @@ impl LoadArgs {
                     ttl: self.ttl,
                 })
             },
+            delivery: self.delivery.into(),
             limits: BlockLimits {
                 n_rows: self.block_rows,
                 n_bytes: self.block_bytes,

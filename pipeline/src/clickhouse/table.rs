@@ -110,6 +110,25 @@ impl CreateTable {
     }
 }
 
+/// Engine of a table, and how many inserts it remembers: as the table says, or else the server.
+const TABLE_SQL: &str = r"
+    WITH
+        engine LIKE 'Replicated%' OR engine LIKE 'Shared%' AS is_replicated,
+        extract(engine_full, '\\bnon_replicated_deduplication_window = (\\d+)') AS own,
+        extract(engine_full, '\\breplicated_deduplication_window = (\\d+)') AS own_replicated,
+        (
+            SELECT value FROM system.merge_tree_settings
+            WHERE name = 'non_replicated_deduplication_window'
+        ) AS default,
+        (
+            SELECT value FROM system.replicated_merge_tree_settings
+            WHERE name = 'replicated_deduplication_window'
+        ) AS default_replicated,
+        if(is_replicated, own_replicated, own) AS set,
+        if(set != '', set, if(is_replicated, default_replicated, default)) AS window
+    SELECT engine, if(engine LIKE '%MergeTree', toUInt64OrZero(ifNull(window, '')), 0)
+    FROM system.tables WHERE database = ? AND name = ?";
+
 /// One column of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
@@ -119,6 +138,35 @@ pub struct Column {
     pub type_name: String,
 }
 
+/// Why a table stores an insert that comes again once more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ForgetfulTable {
+    /// It could remember inserts, and is not told to.
+    #[error(
+        "the table does not remember inserts, so one that is repeated after a crash is stored twice; \
+         ALTER TABLE {table} MODIFY SETTING {setting} = {window} switches it on, --delivery \
+         at-least-once does without"
+    )]
+    Setting {
+        /// The table, quoted.
+        table: String,
+        /// What switches it on.
+        setting: &'static str,
+        /// A sensible value.
+        window: u32,
+    },
+    /// Its engine cannot.
+    #[error(
+        "a table of engine {engine} cannot tell an insert that is repeated after a crash; use one of \
+         the MergeTree family, or --delivery at-least-once"
+    )]
+    Engine {
+        /// The engine.
+        engine: String,
+    },
+}
+
 /// What a table is like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableInfo {
@@ -126,6 +174,8 @@ pub struct TableInfo {
     pub engine: String,
     /// Columns that an insert can name, in order.
     pub columns: Vec<Column>,
+    /// Inserts that the table remembers, so that it drops one that comes again; 0 if none.
+    pub deduplication_window: u64,
 }
 
 impl TableInfo {
@@ -139,9 +189,8 @@ impl TableInfo {
         table: &TableName,
     ) -> Result<Option<Self>, ClickHouseError> {
         let name = [table.database.as_str(), table.table.as_str()];
-        let sql = "SELECT engine FROM system.tables WHERE database = ? AND name = ?";
-        let engines: Vec<String> = server.fetch_all(sql, &name).await?;
-        let Some(engine) = engines.into_iter().next() else {
+        let tables: Vec<(String, u64)> = server.fetch_all(TABLE_SQL, &name).await?;
+        let Some((engine, deduplication_window)) = tables.into_iter().next() else {
             return Ok(None);
         };
         let sql = "SELECT name, type FROM system.columns WHERE database = ? AND table = ? \
@@ -149,7 +198,26 @@ impl TableInfo {
         let columns: Vec<(String, String)> = server.fetch_all(sql, &name).await?;
         let columns =
             columns.into_iter().map(|(name, type_name)| Column { name, type_name }).collect();
-        Ok(Some(Self { engine, columns }))
+        Ok(Some(Self { engine, columns, deduplication_window }))
+    }
+
+    /// Why an insert that comes again would be stored again, if it would.
+    pub fn forgets_inserts(&self, table: &TableName) -> Option<ForgetfulTable> {
+        if self.deduplication_window > 0 {
+            return None;
+        }
+        let engine = self.engine.clone();
+        if !engine.ends_with("MergeTree") {
+            return Some(ForgetfulTable::Engine { engine });
+        }
+        let is_plain = !engine.starts_with("Replicated") && !engine.starts_with("Shared");
+        let setting = if is_plain {
+            "non_replicated_deduplication_window"
+        } else {
+            "replicated_deduplication_window"
+        };
+        let window = TableOptions::default().deduplication_window;
+        Some(ForgetfulTable::Setting { table: table.quoted(), setting, window })
     }
 
     /// Whether repeated rows are folded into one when parts merge.

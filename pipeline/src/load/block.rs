@@ -5,7 +5,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use volley_core::fingerprint::Fingerprint;
+use volley_core::{fingerprint::Fingerprint, headers::checksum};
+
+use super::intent::Intent;
+
+/// How long an end of the partition must last before messages that were to come are given up.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One message whose payload has been looked into.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +23,8 @@ pub struct Message {
     pub schema: Fingerprint,
     /// Rows in it; may be none.
     pub n_rows: usize,
+    /// CRC32C of the value.
+    pub checksum: u32,
     /// The value.
     pub payload: Bytes,
 }
@@ -49,8 +56,41 @@ pub struct Block {
     pub n_rows: usize,
     /// Bytes in all of them.
     pub n_bytes: usize,
+    /// Checksum over the checksums of all of them.
+    pub sum: u32,
+    /// Checksum of the last one.
+    pub end: u32,
     /// The values, in order.
     pub payloads: Vec<Bytes>,
+    /// The intent to insert it, where that is committed.
+    pub(crate) declared: Option<Intent>,
+}
+
+impl Block {
+    fn new(message: &Message) -> Self {
+        Self {
+            partition: message.partition,
+            first: message.offset,
+            last: message.offset,
+            schema: message.schema,
+            n_rows: 0,
+            n_bytes: 0,
+            sum: 0,
+            end: 0,
+            payloads: Vec::new(),
+            declared: None,
+        }
+    }
+
+    fn push(&mut self, message: Message) {
+        self.last = message.offset;
+        self.n_rows += message.n_rows;
+        self.n_bytes += message.payload.len();
+        let pair = [self.sum.to_be_bytes(), message.checksum.to_be_bytes()];
+        self.sum = checksum(pair.as_flattened());
+        self.end = message.checksum;
+        self.payloads.push(message.payload);
+    }
 }
 
 /// Cuts the messages of each partition into blocks.
@@ -60,62 +100,98 @@ pub struct Block {
 pub struct BlockPlanner {
     limits: BlockLimits,
     open: HashMap<i32, (Block, Duration)>,
+    /// Partitions whose next block was cut already, by an owner that may have inserted it.
+    resuming: HashMap<i32, Resuming>,
+}
+
+#[derive(Debug)]
+struct Resuming {
+    intent: Intent,
+    /// Since when no message came at the end of the partition.
+    at_end: Option<Duration>,
 }
 
 impl BlockPlanner {
     /// A planner without messages.
     pub fn new(limits: BlockLimits) -> Self {
-        Self { limits, open: HashMap::new() }
+        Self { limits, open: HashMap::new(), resuming: HashMap::new() }
+    }
+
+    /// Makes the next block of a partition that of an intent, whatever the limits.
+    pub(crate) fn resume(&mut self, partition: i32, intent: Intent) {
+        self.resuming.insert(partition, Resuming { intent, at_end: None });
     }
 
     /// Adds a message; appends the blocks that this completes to `cut`: the one before it, if that
     /// has another schema, and its own, if it fills that.
     pub fn push(&mut self, message: Message, now: Duration, cut: &mut Vec<Block>) {
         let partition = message.partition;
-        if self.open.get(&partition).is_some_and(|(block, _)| block.schema != message.schema) {
-            cut.extend(self.open.remove(&partition).map(|(block, _)| block));
+        let has_other_schema =
+            self.open.get(&partition).is_some_and(|(block, _)| block.schema != message.schema);
+        // Offsets can be missing, the last one too: compaction and aborted transactions take them.
+        let is_past =
+            |resuming: &Resuming| has_other_schema || message.offset > resuming.intent.last;
+        if self.resuming.get(&partition).is_some_and(is_past) {
+            self.give_up(partition, cut);
+        } else if has_other_schema {
+            self.cut(partition, cut);
         }
-        let (block, _) = self.open.entry(partition).or_insert_with(|| {
-            let block = Block {
-                partition,
-                first: message.offset,
-                last: message.offset,
-                schema: message.schema,
-                n_rows: 0,
-                n_bytes: 0,
-                payloads: Vec::new(),
-            };
-            (block, now)
-        });
-        block.last = message.offset;
-        block.n_rows += message.n_rows;
-        block.n_bytes += message.payload.len();
-        block.payloads.push(message.payload);
-        if block.n_rows >= self.limits.n_rows.get() || block.n_bytes >= self.limits.n_bytes.get() {
-            cut.extend(self.open.remove(&partition).map(|(block, _)| block));
+        let (block, _) = self.open.entry(partition).or_insert_with(|| (Block::new(&message), now));
+        block.push(message);
+        if let Some(resuming) = self.resuming.get_mut(&partition) {
+            resuming.at_end = None;
+            if block.last == resuming.intent.last {
+                block.declared = Some(resuming.intent).filter(|intent| intent.is_of(block));
+                self.resuming.remove(&partition);
+                self.cut(partition, cut);
+            }
+        } else if block.n_rows >= self.limits.n_rows.get()
+            || block.n_bytes >= self.limits.n_bytes.get()
+        {
+            self.cut(partition, cut);
+        }
+    }
+
+    /// Notes that a partition has no further message for now.
+    pub(crate) fn reached_end(&mut self, partition: i32, now: Duration) {
+        if let Some(resuming) = self.resuming.get_mut(&partition) {
+            resuming.at_end.get_or_insert(now);
         }
     }
 
     /// Appends the blocks that are old enough at `now` to `cut`.
     pub fn poll(&mut self, now: Duration, cut: &mut Vec<Block>) {
-        let age = self.limits.age;
-        let due = self.open.extract_if(|_, (_, since)| since.saturating_add(age) <= now);
+        let is_lost = |resuming: &Resuming| resuming.lost_at().is_some_and(|at| at <= now);
+        let lost = self.resuming.iter().filter(|(_, resuming)| is_lost(resuming));
+        for partition in lost.map(|(partition, _)| *partition).collect::<Vec<_>>() {
+            self.give_up(partition, cut);
+        }
+        let (age, resuming) = (self.limits.age, &self.resuming);
+        let due = self.open.extract_if(|partition, (_, since)| {
+            since.saturating_add(age) <= now && !resuming.contains_key(partition)
+        });
         cut.extend(due.map(|(_, (block, _))| block));
     }
 
     /// When [`Self::poll`] will next have a block.
     pub fn deadline(&self) -> Option<Duration> {
-        self.open.values().map(|(_, since)| since.saturating_add(self.limits.age)).min()
+        let is_free = |partition: &i32| !self.resuming.contains_key(partition);
+        let open = self.open.iter().filter(|(partition, _)| is_free(partition));
+        let due = open.map(|(_, (_, since))| since.saturating_add(self.limits.age));
+        due.chain(self.resuming.values().filter_map(Resuming::lost_at)).min()
     }
 
-    /// Every open block, whatever the limits.
+    /// Every open block, whatever the limits, but those that must be formed as they were before.
     pub fn finish(&mut self) -> Vec<Block> {
-        self.open.drain().map(|(_, (block, _))| block).collect()
+        let resuming = &self.resuming;
+        let free = self.open.extract_if(|partition, _| !resuming.contains_key(partition));
+        free.map(|(_, (block, _))| block).collect()
     }
 
-    /// Forgets the open blocks of partitions that are no longer ours; returns their bytes. Their
-    /// messages were not committed, so the next owner reads them.
+    /// Forgets partitions that are no longer ours; returns the bytes of their open blocks, whose
+    /// messages were not committed, so that the next owner reads them.
     pub fn forget(&mut self, partitions: &HashSet<i32>) -> usize {
+        self.resuming.retain(|partition, _| !partitions.contains(partition));
         let lost = self.open.extract_if(|partition, _| partitions.contains(partition));
         lost.map(|(_, (block, _))| block.n_bytes).sum()
     }
@@ -123,6 +199,36 @@ impl BlockPlanner {
     /// Whether no message waits.
     pub fn is_empty(&self) -> bool {
         self.open.is_empty()
+    }
+
+    /// Partitions whose messages are needed before any block can be cut.
+    pub(crate) fn resuming(&self) -> impl Iterator<Item = i32> + '_ {
+        self.resuming.keys().copied()
+    }
+
+    fn cut(&mut self, partition: i32, cut: &mut Vec<Block>) {
+        cut.extend(self.open.remove(&partition).map(|(block, _)| block));
+    }
+
+    /// Goes on without the block that was meant, because its messages are no longer there.
+    fn give_up(&mut self, partition: i32, cut: &mut Vec<Block>) {
+        if let Some(Resuming { intent, .. }) = self.resuming.remove(&partition) {
+            let Intent { first, last, .. } = intent;
+            tracing::warn!(
+                partition,
+                first,
+                last,
+                "the last message of a block that was begun is gone; what is left of it is inserted \
+                 as another block, and rows that were stored before are stored twice"
+            );
+        }
+        self.cut(partition, cut);
+    }
+}
+
+impl Resuming {
+    fn lost_at(&self) -> Option<Duration> {
+        Some(self.at_end?.saturating_add(PATIENCE))
     }
 }
 
@@ -143,7 +249,9 @@ mod tests {
     }
 
     fn message(partition: i32, offset: i64, n_rows: usize, n_bytes: usize) -> Message {
-        Message { partition, offset, schema: schema("a"), n_rows, payload: vec![0; n_bytes].into() }
+        let payload = vec![0; n_bytes].into();
+        let checksum = offset as u32;
+        Message { partition, offset, schema: schema("a"), n_rows, checksum, payload }
     }
 
     /// Offsets of the blocks that these messages give, pushed at once.
@@ -191,5 +299,60 @@ mod tests {
         assert_eq!(cut.len(), 1);
         assert_eq!(planner.forget(&HashSet::from([1, 2])), 8);
         assert!(planner.is_empty() && planner.deadline().is_none());
+    }
+
+    #[test]
+    fn a_block_that_was_begun_is_formed_again_whatever_the_limits() {
+        let limits = BlockLimits { n_rows: NonZeroUsize::new(25).unwrap(), ..LIMITS };
+        let begun = {
+            let mut planner = BlockPlanner::new(limits);
+            let mut cut = Vec::new();
+            (5..9).for_each(|i| planner.push(message(0, i, 7, 1), Duration::ZERO, &mut cut));
+            cut.remove(0)
+        };
+        let intent = Intent::of(&begun);
+
+        let mut planner = BlockPlanner::new(LIMITS);
+        planner.resume(0, intent);
+        let mut cut = Vec::new();
+        (5..8).for_each(|i| planner.push(message(0, i, 7, 1), Duration::ZERO, &mut cut));
+        planner.poll(Duration::from_secs(3600), &mut cut);
+        assert_eq!((cut.len(), planner.finish().len(), planner.deadline()), (0, 0, None));
+        (8..10).for_each(|i| planner.push(message(0, i, 10, 1), Duration::ZERO, &mut cut));
+        let [again, next] = &cut[..] else { panic!("{cut:?}") };
+        assert_eq!(again.declared, Some(intent));
+        assert_eq!((again.first, again.last, next.first), (5, 8, 9));
+        assert_eq!(next.declared, None);
+    }
+
+    #[test]
+    fn a_block_whose_last_message_is_gone_or_another_is_a_new_one() {
+        let intent = |first, last, end| {
+            let mut block = Block::new(&message(0, first, 1, 1));
+            block.push(Message { checksum: end, ..message(0, last, 1, 1) });
+            Intent::of(&block)
+        };
+        // A topic made anew: the same offsets, other messages.
+        let mut planner = BlockPlanner::new(LIMITS);
+        let mut cut = Vec::new();
+        planner.resume(0, intent(0, 1, 99));
+        (0..2).for_each(|i| planner.push(message(0, i, 1, 1), Duration::ZERO, &mut cut));
+        assert_eq!((cut.len(), cut[0].last, cut[0].declared), (1, 1, None));
+
+        // Compaction took the last one.
+        planner.resume(0, intent(2, 4, 4));
+        for offset in [2, 5] {
+            planner.push(message(0, offset, 1, 1), Duration::ZERO, &mut cut);
+        }
+        assert_eq!((cut.len(), cut[1].last, cut[1].declared), (2, 2, None));
+
+        // The partition ends before it, and stays so.
+        planner.resume(1, intent(2, 4, 4));
+        planner.push(message(1, 2, 1, 1), Duration::ZERO, &mut cut);
+        planner.reached_end(1, Duration::from_secs(1));
+        planner.poll(Duration::from_secs(30), &mut cut);
+        assert_eq!(cut.iter().filter(|block| block.partition == 1).count(), 0);
+        planner.poll(planner.deadline().unwrap(), &mut cut);
+        assert_eq!(cut.iter().filter(|block| block.partition == 1).count(), 1);
     }
 }

@@ -14,8 +14,11 @@ use rdkafka::{
 };
 use tokio::sync::Notify;
 
-use super::LoadOptions;
+use super::{LoadOptions, lanes::Commit};
 use crate::kafka::{ClientLog, KafkaError, create, is_in_process_broker, require_topic};
+
+/// How long the broker has for an answer that is asked again if it does not come.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What happened to the assignment, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,27 +89,61 @@ impl Consumer {
         std::mem::take(&mut *changes)
     }
 
-    /// Stops fetching, while staying in the group.
-    pub(crate) fn pause(&self) -> KafkaResult<()> {
-        self.inner.pause(&self.inner.assignment()?)
+    /// Stops fetching, while staying in the group, but for the partitions in `except`.
+    pub(crate) fn pause(&self, except: impl Iterator<Item = i32>) -> KafkaResult<()> {
+        let except: HashSet<i32> = except.collect();
+        let mut paused = TopicPartitionList::new();
+        for element in self.inner.assignment()?.elements() {
+            if !except.contains(&element.partition()) {
+                paused.add_partition(&self.topic, element.partition());
+            }
+        }
+        self.inner.pause(&paused)
     }
 
     pub(crate) fn resume(&self) -> KafkaResult<()> {
         self.inner.resume(&self.inner.assignment()?)
     }
 
-    /// Says that everything below `next` in a partition is in the table.
-    pub(crate) async fn commit(&self, partition: i32, next: i64) -> Result<(), KafkaError> {
-        let (consumer, topic) = (self.inner.clone(), self.topic.clone());
-        let committed = tokio::task::spawn_blocking(move || {
-            let mut offsets = TopicPartitionList::with_capacity(1);
-            offsets.add_partition_offset(&topic, partition, Offset::Offset(next))?;
-            consumer.commit(&offsets, CommitMode::Sync)
-        });
+    /// Says that everything below these offsets is in the table, and what will be inserted next.
+    pub(crate) async fn commit(&self, commits: &[Commit]) -> Result<(), KafkaError> {
+        let mut offsets = TopicPartitionList::with_capacity(commits.len());
+        for Commit { partition, offset, intent } in commits {
+            let mut element = offsets.add_partition(&self.topic, *partition);
+            let set = element.set_offset(Offset::Offset(*offset));
+            set.map_err(|source| self.error("committing offsets", source))?;
+            element.set_metadata(intent.map(|intent| intent.metadata()).unwrap_or_default());
+        }
+        let consumer = self.inner.clone();
+        let committed =
+            tokio::task::spawn_blocking(move || consumer.commit(&offsets, CommitMode::Sync));
         match committed.await {
             Ok(result) => result.map_err(|source| self.error("committing offsets", source)),
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
+    }
+
+    /// Partition, offset and metadata of what the group has committed for these partitions.
+    pub(crate) async fn committed(
+        &self,
+        partitions: &HashSet<i32>,
+    ) -> Result<Vec<(i32, i64, String)>, KafkaError> {
+        let mut asked = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            asked.add_partition(&self.topic, *partition);
+        }
+        let consumer = self.inner.clone();
+        let asking =
+            tokio::task::spawn_blocking(move || consumer.committed_offsets(asked, ANSWER_TIMEOUT));
+        let answer = match asking.await {
+            Ok(answer) => answer.map_err(|source| self.error("reading offsets", source))?,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        let known = answer.elements().into_iter().filter_map(|element| {
+            let Offset::Offset(offset) = element.offset() else { return None };
+            Some((element.partition(), offset, element.metadata().to_owned()))
+        });
+        Ok(known.collect())
     }
 
     /// Whether no message waits behind the given next offsets, according to the broker. A partition
@@ -119,7 +156,7 @@ impl Consumer {
     ) -> Result<bool, KafkaError> {
         let (consumer, topic) = (self.inner.clone(), self.topic.clone());
         let asked = tokio::task::spawn_blocking(move || {
-            let timeout = Duration::from_secs(5);
+            let timeout = ANSWER_TIMEOUT;
             let next_offsets = if next_offsets.is_empty() {
                 committed(&consumer, &topic, timeout)?
             } else {

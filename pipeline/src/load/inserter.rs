@@ -10,10 +10,9 @@ use tokio::sync::Mutex;
 use volley_core::{
     clickhouse::{accepts, column_type, insert_into, quote_identifier},
     fingerprint::{Fingerprint, type_name},
-    headers::checksum,
 };
 
-use super::{Block, LoadOptions, body::body, options::InsertProblem};
+use super::{Block, Delivery, LoadOptions, body::body, intent::Intent, options::InsertProblem};
 use crate::{
     clickhouse::{ClickHouse, ClickHouseError, Creation, ErrorKind, TableInfo, TableName},
     human::{Count, Seconds},
@@ -46,6 +45,7 @@ pub(crate) struct Inserter {
     topic: String,
     table: TableName,
     creation: Creation,
+    delivery: Delivery,
     retry_for: Option<Duration>,
     shutdown: Shutdown,
     /// The insert statement of each schema for which the table has been looked at.
@@ -59,6 +59,7 @@ impl Inserter {
             topic: options.topic.clone(),
             table: options.table.clone(),
             creation: options.creation.clone(),
+            delivery: options.delivery,
             retry_for: options.retry_for,
             shutdown,
             statements: Mutex::default(),
@@ -86,8 +87,18 @@ impl Inserter {
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             }
         };
-        let token = self.token(block);
-        let settings = [("async_insert", "0"), ("insert_deduplication_token", token.as_str())];
+        let intent = block.declared.unwrap_or_else(|| Intent::of(block));
+        let token = intent.token(&self.topic, block.partition);
+        let n_rows = block.n_rows.to_string();
+        let settings = [
+            ("async_insert", "0"),
+            ("insert_deduplicate", "1"),
+            ("insert_deduplication_token", token.as_str()),
+            // One part for each partition of the table, however many bytes, so that all is stored
+            // or nothing.
+            ("min_insert_block_size_rows", n_rows.as_str()),
+            ("min_insert_block_size_bytes", "0"),
+        ];
 
         let began = Instant::now();
         let mut n_retries = 0;
@@ -116,15 +127,6 @@ impl Inserter {
             }
             n_retries += 1;
         }
-    }
-
-    /// What tells a block that is sent again from another one: where it lies, and what it holds,
-    /// because offsets start anew in a topic that was made anew.
-    fn token(&self, block: &Block) -> String {
-        let sums: Vec<u8> =
-            block.payloads.iter().flat_map(|payload| checksum(payload).to_be_bytes()).collect();
-        let Block { partition, first, last, .. } = block;
-        format!("{}/{partition}/{first}-{last}/{:08x}", self.topic, checksum(&sums))
     }
 
     /// False if the run is to end.
@@ -157,18 +159,40 @@ impl Inserter {
         if let Some(statement) = statements.get(&fingerprint) {
             return Ok(statement.clone());
         }
-        match TableInfo::fetch(&self.server, &self.table).await? {
-            Some(table) => {
-                if statements.is_empty() {
-                    self.describe(&table);
-                }
-                check_columns(&self.table, &table, schema)?;
+        let table = match self.table().await? {
+            Some(table) => table,
+            None => {
+                self.create(schema).await?;
+                self.table().await?.ok_or(InsertProblem::NoTable)?
             }
-            None => self.create(schema).await?,
-        }
+        };
+        check_columns(&self.table, &table, schema)?;
         let statement: Arc<str> = insert_into(&self.table.quoted(), schema).into();
         statements.insert(fingerprint, statement.clone());
         Ok(statement)
+    }
+
+    /// Looks at the table before anything is read, and says what it is.
+    pub(crate) async fn check_table(&self) -> Result<(), InsertProblem> {
+        match self.table().await? {
+            Some(table) => self.describe(&table),
+            None if matches!(self.creation, Creation::Refuse) => {
+                return Err(InsertProblem::NoTable);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// The table, which keeps the promised delivery.
+    async fn table(&self) -> Result<Option<TableInfo>, InsertProblem> {
+        let table = TableInfo::fetch(&self.server, &self.table).await?;
+        if self.delivery == Delivery::EffectivelyOnce
+            && let Some(why) = table.as_ref().and_then(|table| table.forgets_inserts(&self.table))
+        {
+            return Err(why.into());
+        }
+        Ok(table)
     }
 
     fn describe(&self, table: &TableInfo) {
@@ -179,7 +203,7 @@ impl Inserter {
             .collect();
         let (name, engine) = (&self.table, &table.engine);
         tracing::info!(table = %name, engine, columns = columns.join(", "), "using the table as it is");
-        if !table.is_replacing() {
+        if !table.is_replacing() && self.delivery == Delivery::AtLeastOnce {
             tracing::warn!(
                 table = %name,
                 engine,
@@ -209,25 +233,32 @@ fn check_columns(
     table: &TableInfo,
     schema: &Schema,
 ) -> Result<(), InsertProblem> {
+    let mut missing = Vec::new();
     for field in schema.fields() {
-        let arrow_type = type_name(field.data_type());
-        let column = field.name().clone();
-        match table.columns.iter().find(|found| found.name == column) {
-            None => {
-                let definition = column_type(field).unwrap_or_else(|_| "String".to_owned());
-                return Err(InsertProblem::NoColumn {
-                    definition: format!("{} {definition}", quote_identifier(&column)),
-                    table: name.quoted(),
-                    column,
-                    arrow_type,
-                });
-            }
+        match table.columns.iter().find(|found| found.name == *field.name()) {
+            None => missing.push(field),
             Some(found) if !accepts(&found.type_name, field.data_type()) => {
-                let table_type = found.type_name.clone();
-                return Err(InsertProblem::ColumnType { column, table_type, arrow_type });
+                return Err(InsertProblem::ColumnType {
+                    column: field.name().clone(),
+                    table_type: found.type_name.clone(),
+                    arrow_type: type_name(field.data_type()),
+                });
             }
             Some(_) => {}
         }
     }
-    Ok(())
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let definitions: Vec<_> = missing
+        .iter()
+        .map(|field| {
+            let definition = column_type(field).unwrap_or_else(|_| "String".to_owned());
+            format!("ADD COLUMN {} {definition}", quote_identifier(field.name()))
+        })
+        .collect();
+    Err(InsertProblem::NoColumns {
+        columns: missing.iter().map(|field| field.name().clone()).collect(),
+        statement: format!("ALTER TABLE {} {}", name.quoted(), definitions.join(", ")),
+    })
 }

@@ -1,27 +1,87 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::Block;
+use serde::Serialize;
 
-/// What is known of each assigned partition: the blocks that wait for their turn, and where the
-/// consumer is.
-#[derive(Debug, Default)]
-pub(crate) struct Lanes {
-    lanes: HashMap<i32, Lane>,
+use super::{Block, intent::Intent};
+
+/// What a crash may do to rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// Each row is stored once: what is about to be inserted is written into the committed offset
+    /// first, so that the next owner repeats exactly that, and ClickHouse drops what it has.
+    #[default]
+    EffectivelyOnce,
+    /// Rows of inserts that were under way may be stored twice. One commit less for each insert, and
+    /// the table need not remember inserts.
+    AtLeastOnce,
 }
 
+/// What is known of each assigned partition: the blocks that wait for their turn, how far the one
+/// before them is, and where the consumer is.
+///
+/// Within a partition everything has an order: the intent to insert a block is committed, then the
+/// block is inserted, then the offset after it is committed, with the intent for the next one where
+/// that waits already. Nothing here talks to anyone: whoever does asks for [`Self::commits`] and
+/// [`Self::start`], and says how they went.
 #[derive(Debug, Default)]
+pub(crate) struct Lanes {
+    delivery: Delivery,
+    lanes: HashMap<i32, Lane>,
+    n_lanes: u64,
+}
+
+/// Tells the lane of a partition from one that the same partition had before it was lost and came
+/// back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LaneId(u64);
+
+/// An offset to commit for a partition: everything below it is in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Commit {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    /// What will be inserted next.
+    pub(crate) intent: Option<Intent>,
+}
+
+#[derive(Debug)]
 struct Lane {
+    id: LaneId,
     waiting: VecDeque<Block>,
-    is_inserting: bool,
+    phase: Phase,
     /// Offset of the next message to read; `None` before the first message or end of partition.
     next: Option<i64>,
     is_at_end: bool,
 }
 
+/// How far the last block of a lane is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Stored, and committed.
+    Committed,
+    /// On its way, or failed.
+    Inserting,
+    /// Stored; this offset is to be committed.
+    Stored(i64),
+}
+
 impl Lanes {
+    pub(crate) fn new(delivery: Delivery) -> Self {
+        Self { delivery, ..Self::default() }
+    }
+
     pub(crate) fn gain(&mut self, partitions: &HashSet<i32>) {
         for partition in partitions {
-            self.lanes.entry(*partition).or_default();
+            let id = LaneId(self.n_lanes);
+            self.n_lanes += 1;
+            self.lanes.entry(*partition).or_insert(Lane {
+                id,
+                waiting: VecDeque::new(),
+                phase: Phase::Committed,
+                next: None,
+                is_at_end: false,
+            });
         }
     }
 
@@ -55,39 +115,86 @@ impl Lanes {
         }
     }
 
-    /// The next block of each partition that has no insert under way.
-    pub(crate) fn start(&mut self) -> Vec<Block> {
+    /// What is to be committed now, at most one offset for each partition.
+    pub(crate) fn commits(&self) -> Vec<Commit> {
+        let commit = |(&partition, lane): (&i32, &Lane)| {
+            let intent = lane.intent(self.delivery);
+            let offset = match (intent, lane.phase) {
+                (_, Phase::Inserting) | (None, Phase::Committed) => return None,
+                // Between the two there are no messages.
+                (Some(intent), _) => intent.first,
+                (None, Phase::Stored(next)) => next,
+            };
+            Some(Commit { partition, offset, intent })
+        };
+        self.lanes.iter().filter_map(commit).collect()
+    }
+
+    /// Notes that one of [`Self::commits`] has succeeded.
+    pub(crate) fn committed(&mut self, commit: &Commit) {
+        let Some(lane) = self.lanes.get_mut(&commit.partition) else { return };
+        lane.phase = Phase::Committed;
+        if let Some(block) = lane.waiting.front_mut() {
+            block.declared = block.declared.or(commit.intent);
+        }
+    }
+
+    /// The next block of each partition that may be inserted now.
+    pub(crate) fn start(&mut self) -> Vec<(LaneId, Block)> {
         let mut started = Vec::new();
-        for lane in self.lanes.values_mut().filter(|lane| !lane.is_inserting) {
-            if let Some(block) = lane.waiting.pop_front() {
-                lane.is_inserting = true;
-                started.push(block);
+        for lane in self.lanes.values_mut() {
+            if let Some(block) = lane.startable(self.delivery) {
+                lane.phase = Phase::Inserting;
+                started.push((lane.id, block));
             }
         }
         started
     }
 
-    /// Lets the next block of a partition start; until then the one before is on its way, or failed.
-    pub(crate) fn inserted(&mut self, partition: i32) {
-        if let Some(lane) = self.lanes.get_mut(&partition) {
-            lane.is_inserting = false;
-        }
+    /// Lets the next block of a partition start. `false` where the partition was lost meanwhile: it is
+    /// the next owner who says that the block is stored.
+    pub(crate) fn inserted(&mut self, id: LaneId, block: &Block) -> bool {
+        let lane = self.lanes.get_mut(&block.partition).filter(|lane| lane.id == id);
+        let Some(lane) = lane else { return false };
+        lane.phase = Phase::Stored(block.last + 1);
+        true
     }
 
-    /// Whether every partition was read to its end and has nothing waiting.
+    /// Whether every partition was read to its end, and everything is stored and committed.
     pub(crate) fn are_idle(&self) -> bool {
         self.lanes
             .values()
-            .all(|lane| lane.is_at_end && lane.waiting.is_empty() && !lane.is_inserting)
+            .all(|lane| lane.is_at_end && lane.waiting.is_empty() && lane.phase == Phase::Committed)
     }
 
-    pub(crate) fn n_waiting_messages(&self) -> u64 {
-        let waiting = self.lanes.values().flat_map(|lane| &lane.waiting);
+    /// Forgets the blocks that wait; returns how many messages they have.
+    pub(crate) fn clear_waiting(&mut self) -> u64 {
+        let waiting = self.lanes.values_mut().flat_map(|lane| lane.waiting.drain(..));
         waiting.map(|block| block.payloads.len() as u64).sum()
     }
 
     /// Where each partition is read next; `None` where no message has come yet.
     pub(crate) fn next_offsets(&self) -> Vec<(i32, Option<i64>)> {
         self.lanes.iter().map(|(partition, lane)| (*partition, lane.next)).collect()
+    }
+}
+
+impl Lane {
+    /// What is to be declared before the next block can be inserted.
+    fn intent(&self, delivery: Delivery) -> Option<Intent> {
+        let block = self.waiting.front()?;
+        let needs = delivery == Delivery::EffectivelyOnce
+            && block.declared.is_none()
+            && block.n_rows > 0
+            && self.phase != Phase::Inserting;
+        needs.then(|| Intent::of(block))
+    }
+
+    fn startable(&mut self, delivery: Delivery) -> Option<Block> {
+        let block = self.waiting.front()?;
+        let is_declared = block.declared.is_some() || block.n_rows == 0;
+        let is_ready =
+            self.phase == Phase::Committed && (is_declared || delivery == Delivery::AtLeastOnce);
+        if is_ready { self.waiting.pop_front() } else { None }
     }
 }

@@ -10,11 +10,16 @@ mod block;
 mod body;
 mod consumer;
 mod inserter;
+mod intent;
 mod lanes;
 mod options;
 mod run;
 mod schemas;
+#[cfg(test)]
+mod simulation;
 
 pub use block::{Block, BlockLimits, BlockPlanner, Message};
+pub use intent::UnknownIntent;
+pub use lanes::Delivery;
 pub use options::{LoadError, LoadObserver, LoadOptions, LoadSummary, NoObserver};
 pub use run::load;

@@ -3,9 +3,11 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use volley_core::layout::Diagnostic;
 
-use super::{Block, BlockLimits, body::BodyError};
+use super::{Block, BlockLimits, Delivery, body::BodyError, intent::UnknownIntent};
 use crate::{
-    clickhouse::{ClickHouseError, ClickHouseOptions, CreateTableError, Creation, TableName},
+    clickhouse::{
+        ClickHouseError, ClickHouseOptions, CreateTableError, Creation, ForgetfulTable, TableName,
+    },
     kafka::{KafkaError, KafkaOptions},
 };
 
@@ -24,6 +26,8 @@ pub struct LoadOptions {
     pub table: TableName,
     /// What to do where it is missing.
     pub creation: Creation,
+    /// What a crash may do to rows.
+    pub delivery: Delivery,
     /// When a block is cut.
     pub limits: BlockLimits,
     /// Stops when every partition has been at its end for so long.
@@ -44,6 +48,14 @@ pub enum LoadError {
     /// ClickHouse, before any message was at stake.
     #[error(transparent)]
     ClickHouse(#[from] ClickHouseError),
+    /// The table, before any message was at stake.
+    #[error("cannot load into {table}")]
+    Table {
+        /// The table.
+        table: TableName,
+        /// Why.
+        source: Box<InsertProblem>,
+    },
     /// A message is not what its headers or its framing say.
     #[error("topic '{topic}' partition {partition} offset {offset}: {reason}")]
     Message {
@@ -55,6 +67,18 @@ pub enum LoadError {
         offset: i64,
         /// What is wrong.
         reason: MessageProblem,
+    },
+    /// What the group has committed cannot be gone on from.
+    #[error("topic '{topic}' partition {partition} offset {offset}: {source}")]
+    Intent {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The committed offset.
+        offset: i64,
+        /// Why.
+        source: UnknownIntent,
     },
     /// A block was not inserted.
     #[error(
@@ -118,20 +142,19 @@ pub enum InsertProblem {
     /// The table is missing and the schema does not give one.
     #[error("the table does not exist and cannot be created")]
     Create(#[source] CreateTableError),
-    /// The table lacks a column that the messages have.
+    /// The table could not keep the promise that each row is stored once.
+    #[error(transparent)]
+    Forgetful(#[from] ForgetfulTable),
+    /// The table lacks columns that the messages have.
     #[error(
-        "the table has no column '{column}', which the messages have as {arrow_type}; \
-         to add it: ALTER TABLE {table} ADD COLUMN {definition}"
+        "the table has no {} that the messages have; to add: {statement}",
+        columns_named(columns)
     )]
-    NoColumn {
-        /// The column.
-        column: String,
-        /// Its type in the messages.
-        arrow_type: String,
-        /// The table, quoted.
-        table: String,
-        /// The column, quoted, and its type.
-        definition: String,
+    NoColumns {
+        /// The columns.
+        columns: Vec<String>,
+        /// What adds them.
+        statement: String,
     },
     /// A column holds another kind of value.
     #[error(
@@ -146,6 +169,17 @@ pub enum InsertProblem {
         /// Its type in the messages.
         arrow_type: String,
     },
+}
+
+/// At most ten of them: a schema may have thousands.
+fn columns_named(columns: &[String]) -> String {
+    let shown: Vec<_> = columns.iter().take(10).map(|column| format!("'{column}'")).collect();
+    let word = if columns.len() == 1 { "column" } else { "columns" };
+    let more = match columns.len() - shown.len() {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    format!("{word} {}{more}", shown.join(", "))
 }
 
 /// What was loaded.

@@ -1,4 +1,5 @@
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,7 +17,8 @@ use super::{
     Block, BlockPlanner, LoadError, LoadObserver, LoadOptions, LoadSummary, Message,
     consumer::{Assignment, Consumer},
     inserter::{Inserted, Inserter},
-    lanes::Lanes,
+    intent::Intent,
+    lanes::{Delivery, LaneId, Lanes},
     options::{InsertProblem, MessageProblem},
     schemas::Schemas,
 };
@@ -37,6 +39,11 @@ pub async fn load(
     observer: Arc<dyn LoadObserver>,
 ) -> Result<LoadSummary, LoadError> {
     let server = ClickHouse::connect(&options.clickhouse).await?;
+    let inserter = Arc::new(Inserter::new(server, &options, shutdown.clone()));
+    inserter.check_table().await.map_err(|problem| LoadError::Table {
+        table: options.table.clone(),
+        source: Box::new(problem),
+    })?;
     let connecting = {
         let options = options.clone();
         tokio::task::spawn_blocking(move || Consumer::connect(&options))
@@ -45,7 +52,6 @@ pub async fn load(
         Ok(consumer) => consumer?,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     };
-    let inserter = Arc::new(Inserter::new(server, &options, shutdown.clone()));
     let mut loading = Loading::new(options, inserter, observer);
     let mut result = loading.read(&consumer, &shutdown).await;
     // What is under way is finished in any case: its rows are stored, so they should be committed.
@@ -61,8 +67,17 @@ pub async fn load(
     result.map(|()| loading.summary())
 }
 
+/// Wait before an offset that could not be committed is tried again: as a rule the group is being
+/// rebalanced, and the answer tells who owns the partition.
+const COMMIT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Attempts to commit while finishing. What stays uncommitted is not lost: whoever reads it again
+/// inserts it with the same token.
+const MAX_LAST_COMMITS: u32 = 20;
+
 /// A block on its way, and how it ended.
 struct Done {
+    lane: LaneId,
     block: Block,
     result: Result<Inserted, InsertProblem>,
     queryable_at: Instant,
@@ -79,10 +94,14 @@ struct Loading {
     schemas: Schemas,
     n_inflight_bytes: usize,
     is_paused: bool,
+    /// Partitions that were not paused with the others.
+    n_unpaused: usize,
     is_assigned: bool,
     last_activity: Instant,
     first_message: Option<Instant>,
     last_commit: Option<Instant>,
+    /// When to try again to commit what could not be.
+    commit_again: Option<Instant>,
     summary: LoadSummary,
 }
 
@@ -90,19 +109,21 @@ impl Loading {
     fn new(options: LoadOptions, inserter: Arc<Inserter>, observer: Arc<dyn LoadObserver>) -> Self {
         Self {
             planner: BlockPlanner::new(options.limits),
+            lanes: Lanes::new(options.delivery),
             options,
             inserter,
             observer,
             start: Instant::now(),
-            lanes: Lanes::default(),
             inserts: JoinSet::new(),
             schemas: Schemas::default(),
             n_inflight_bytes: 0,
             is_paused: false,
+            n_unpaused: 0,
             is_assigned: false,
             last_activity: Instant::now(),
             first_message: None,
             last_commit: None,
+            commit_again: None,
             summary: LoadSummary::default(),
         }
     }
@@ -114,9 +135,17 @@ impl Loading {
             tokio::select! {
                 biased;
                 () = shutdown.requested() => return Ok(()),
-                Some(done) = self.inserts.join_next() => self.finish_insert(consumer, done).await?,
-                () = consumer.changed() => self.reassign(consumer),
-                received = consumer.recv() => self.receive(consumer, received)?,
+                Some(done) = self.inserts.join_next() => {
+                    // A change that came while it was under way is older than its end.
+                    self.reassign(consumer, shutdown).await?;
+                    self.finish_insert(done)?;
+                }
+                () = consumer.changed() => self.reassign(consumer, shutdown).await?,
+                received = consumer.recv() => {
+                    // And older than this message.
+                    self.reassign(consumer, shutdown).await?;
+                    self.receive(consumer, received)?;
+                }
                 () = tokio::time::sleep_until(wake.into()) => {
                     if self.is_idle(consumer).await? {
                         tracing::info!("no new messages; finishing");
@@ -127,7 +156,7 @@ impl Loading {
             let mut cut = Vec::new();
             self.planner.poll(self.start.elapsed(), &mut cut);
             self.queue(cut);
-            self.start_inserts();
+            self.advance(consumer).await;
             self.throttle(consumer)?;
         }
     }
@@ -138,7 +167,7 @@ impl Loading {
         let idle_due =
             self.options.until_idle.and_then(|idle| self.last_activity.checked_add(idle));
         let far = Instant::now() + Duration::from_secs(3600);
-        [block_due, idle_due].into_iter().flatten().min().unwrap_or(far)
+        [block_due, idle_due, self.commit_again].into_iter().flatten().min().unwrap_or(far)
     }
 
     fn receive(
@@ -146,12 +175,11 @@ impl Loading {
         consumer: &Consumer,
         received: Result<BorrowedMessage<'_>, LibError>,
     ) -> Result<(), LoadError> {
-        // A change that came with this message is older than it.
-        self.reassign(consumer);
         match received {
             Ok(message) => self.accept(&message),
             Err(LibError::PartitionEOF(partition)) => {
                 self.lanes.reached_end(partition);
+                self.planner.reached_end(partition, self.start.elapsed());
                 Ok(())
             }
             Err(error @ LibError::MessageConsumptionFatal(_)) => {
@@ -178,7 +206,7 @@ impl Loading {
             reason,
         };
         let payload = received.payload().ok_or_else(|| problem(MessageProblem::NoValue))?;
-        check_sum(received, payload).map_err(problem)?;
+        let checksum = check_sum(received, payload).map_err(problem)?;
         let (schema, n_rows) = self.schemas.read(payload).map_err(problem)?;
         let payload = Bytes::copy_from_slice(payload);
 
@@ -186,23 +214,28 @@ impl Loading {
         self.first_message.get_or_insert(self.last_activity);
         self.lanes.read(partition, offset);
         self.n_inflight_bytes += payload.len();
-        let message = Message { partition, offset, schema, n_rows, payload };
+        let message = Message { partition, offset, schema, n_rows, checksum, payload };
         let mut cut = Vec::new();
         self.planner.push(message, self.start.elapsed(), &mut cut);
         self.queue(cut);
         Ok(())
     }
 
-    fn reassign(&mut self, consumer: &Consumer) {
+    async fn reassign(
+        &mut self,
+        consumer: &Consumer,
+        shutdown: &Shutdown,
+    ) -> Result<(), LoadError> {
         for change in consumer.take_changes() {
             match change {
                 Assignment::Gained(partitions) => {
                     tracing::info!(partitions = partitions.len(), "partitions assigned");
+                    self.resume_blocks(consumer, &partitions, shutdown).await?;
                     self.lanes.gain(&partitions);
                     self.is_assigned = true;
                     // New partitions come unpaused.
                     if self.is_paused
-                        && let Err(error) = consumer.pause()
+                        && let Err(error) = consumer.pause(self.planner.resuming())
                     {
                         tracing::warn!(%error, "cannot pause new partitions");
                     }
@@ -216,6 +249,48 @@ impl Loading {
             }
             self.last_activity = Instant::now();
         }
+        Ok(())
+    }
+
+    /// Makes the first block of each partition the one that its owner before was about to insert.
+    async fn resume_blocks(
+        &mut self,
+        consumer: &Consumer,
+        partitions: &HashSet<i32>,
+        shutdown: &Shutdown,
+    ) -> Result<(), LoadError> {
+        if self.options.delivery == Delivery::AtLeastOnce {
+            return Ok(());
+        }
+        let committed = loop {
+            let error = match consumer.committed(partitions).await {
+                Ok(committed) => break committed,
+                Err(error) => error,
+            };
+            tracing::warn!(
+                "cannot read what the group has committed; trying again: {}",
+                Causes(&error)
+            );
+            tokio::select! {
+                () = shutdown.requested() => return Ok(()),
+                () = tokio::time::sleep(COMMIT_PAUSE) => {}
+            }
+        };
+        for (partition, offset, metadata) in committed {
+            let topic = || self.options.topic.clone();
+            let intent = Intent::parse(offset, &metadata).map_err(|source| LoadError::Intent {
+                topic: topic(),
+                partition,
+                offset,
+                source,
+            })?;
+            if let Some(intent) = intent {
+                let Intent { first, last, .. } = intent;
+                tracing::info!(partition, first, last, "repeating the insert that was begun");
+                self.planner.resume(partition, intent);
+            }
+        }
+        Ok(())
     }
 
     fn queue(&mut self, blocks: Vec<Block>) {
@@ -224,23 +299,46 @@ impl Loading {
         }
     }
 
+    /// Commits what can be committed and starts the inserts that may start. While it commits nothing
+    /// is read, so that no partition changes its owner meanwhile.
+    async fn advance(&mut self, consumer: &Consumer) {
+        if self.commit_again.is_some_and(|at| Instant::now() < at) {
+            return;
+        }
+        self.commit_again = None;
+        self.start_inserts();
+        let commits = self.lanes.commits();
+        if commits.is_empty() {
+            return;
+        }
+        if let Err(error) = consumer.commit(&commits).await {
+            tracing::warn!("cannot commit offsets; trying again: {}", Causes(&error));
+            self.commit_again = Some(Instant::now() + COMMIT_PAUSE);
+            return;
+        }
+        self.last_commit = Some(Instant::now());
+        for commit in &commits {
+            self.lanes.committed(commit);
+        }
+        self.start_inserts();
+    }
+
     fn start_inserts(&mut self) {
-        for block in self.lanes.start() {
+        for (lane, block) in self.lanes.start() {
             let inserter = self.inserter.clone();
             let schema = self.schemas.get(block.schema);
             self.inserts.spawn(async move {
                 let result = inserter.insert(&block, &schema).await;
-                Done { block, result, queryable_at: Instant::now() }
+                Done { lane, block, result, queryable_at: Instant::now() }
             });
         }
     }
 
-    async fn finish_insert(
+    fn finish_insert(
         &mut self,
-        consumer: &Consumer,
         done: Result<Done, tokio::task::JoinError>,
     ) -> Result<(), LoadError> {
-        let Done { block, result, queryable_at } = match done {
+        let Done { lane, block, result, queryable_at } = match done {
             Ok(done) => done,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
@@ -260,33 +358,19 @@ impl Loading {
             }
             Err(problem) => return Err(self.insert_error(&block, problem)),
         };
-        self.lanes.inserted(block.partition);
-        self.summary.rows_loaded += block.n_rows as u64;
+        let Block { partition, first, last, n_rows, n_bytes, .. } = block;
+        if !self.lanes.inserted(lane, &block) {
+            tracing::debug!(partition, first, last, "inserted; the next owner repeats it");
+            return Ok(());
+        }
+        self.summary.rows_loaded += n_rows as u64;
         self.summary.messages += block.payloads.len() as u64;
-        self.summary.payload_bytes += block.n_bytes as u64;
-        self.summary.inserts += u64::from(block.n_rows > 0);
+        self.summary.payload_bytes += n_bytes as u64;
+        self.summary.inserts += u64::from(n_rows > 0);
         self.summary.inserting += took;
         self.observer.loaded(&block, queryable_at);
-        if let Err(error) = consumer.commit(block.partition, block.last + 1).await {
-            // The rows are stored. Whoever reads the messages again sends the same token if it cuts
-            // the same block.
-            tracing::warn!(
-                partition = block.partition,
-                last = block.last,
-                "rows are stored, but not marked as read: {}",
-                Causes(&error)
-            );
-        }
-        self.last_commit = Some(Instant::now());
-        tracing::debug!(
-            partition = block.partition,
-            first = block.first,
-            last = block.last,
-            rows = block.n_rows,
-            bytes = block.n_bytes,
-            ms = took.as_millis() as u64,
-            "inserted"
-        );
+        let ms = took.as_millis() as u64;
+        tracing::debug!(partition, first, last, rows = n_rows, bytes = n_bytes, ms, "inserted");
         Ok(())
     }
 
@@ -309,10 +393,14 @@ impl Loading {
         } else {
             self.n_inflight_bytes > limit
         };
-        if paused == self.is_paused {
+        let n_unpaused = self.planner.resuming().count();
+        if paused == self.is_paused && (!paused || n_unpaused == self.n_unpaused) {
             return Ok(());
         }
-        let changed = if paused { consumer.pause() } else { consumer.resume() };
+        self.n_unpaused = n_unpaused;
+        // A block that must be formed again needs its messages, however many they are.
+        let changed =
+            if paused { consumer.pause(self.planner.resuming()) } else { consumer.resume() };
         changed.map_err(|error| consumer.error("pausing", error))?;
         tracing::debug!(paused, bytes = self.n_inflight_bytes, "bytes in flight");
         self.is_paused = paused;
@@ -320,7 +408,6 @@ impl Loading {
         if paused {
             let open = self.planner.finish();
             self.queue(open);
-            self.start_inserts();
         }
         Ok(())
     }
@@ -346,16 +433,27 @@ impl Loading {
     /// Waits for the inserts under way and, if `with_waiting`, for those queued behind them.
     async fn drain(&mut self, consumer: &Consumer, with_waiting: bool) -> Result<(), LoadError> {
         let mut result = Ok(());
+        let mut n_commits_left = MAX_LAST_COMMITS;
+        if !with_waiting {
+            self.summary.messages_left += self.lanes.clear_waiting();
+        }
         loop {
-            if with_waiting && result.is_ok() {
-                self.start_inserts();
-            }
-            let Some(done) = self.inserts.join_next().await else {
-                self.summary.messages_left += self.lanes.n_waiting_messages();
+            self.advance(consumer).await;
+            if let Some(done) = self.inserts.join_next().await {
+                let finished = self.finish_insert(done);
+                if finished.is_err() {
+                    self.summary.messages_left += self.lanes.clear_waiting();
+                }
+                result = result.and(finished);
+            } else if let Some(again) = self.commit_again
+                && n_commits_left > 0
+            {
+                n_commits_left -= 1;
+                tokio::time::sleep_until(again.into()).await;
+            } else if self.lanes.commits().is_empty() || n_commits_left == 0 {
+                self.summary.messages_left += self.lanes.clear_waiting();
                 return result;
-            };
-            let finished = self.finish_insert(consumer, done).await;
-            result = result.and(finished);
+            }
         }
     }
 
@@ -368,15 +466,13 @@ impl Loading {
     }
 }
 
-/// Compares the value with the checksum in its headers, if they have one.
-fn check_sum(message: &BorrowedMessage<'_>, payload: &[u8]) -> Result<(), MessageProblem> {
-    let Some(headers) = message.headers() else {
-        return Ok(());
-    };
-    let pairs = headers.iter().map(|header| (header.key, header.value.unwrap_or_default()));
-    let Some(expected) = MessageHeaders::parse(pairs).crc32c else {
-        return Ok(());
-    };
+/// Checksum of the value, compared with the one in its headers, if they have one.
+fn check_sum(message: &BorrowedMessage<'_>, payload: &[u8]) -> Result<u32, MessageProblem> {
     let found = checksum(payload);
-    if found == expected { Ok(()) } else { Err(MessageProblem::Checksum { found, expected }) }
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+    let pairs = headers.map(|header| (header.key, header.value.unwrap_or_default()));
+    match MessageHeaders::parse(pairs).crc32c {
+        Some(expected) if found != expected => Err(MessageProblem::Checksum { found, expected }),
+        _ => Ok(found),
+    }
 }
