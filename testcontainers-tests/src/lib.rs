@@ -30,10 +30,10 @@ mod rows;
 mod scenario;
 mod stack;
 
-pub use case::{Case, trials};
+pub use case::{Case, left_out, trials};
 pub use choice::Choice;
 pub use jars::{JarsError, KAFKA_VERSION};
-pub use kafka::{KafkaError, NativeKafka};
+pub use kafka::{Access, KafkaError, KafkaSize, NativeKafka, Outage};
 pub use loader::Loader;
 pub use rows::{assert_same_rows, concat, sorted};
 pub use scenario::{Message, Scenario};

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use volley_embedded::{ClickHouseOptions, EmbeddedBroker, EmbeddedClickHouse};
 
 use crate::{
-    NativeKafka,
+    KafkaSize, NativeKafka,
     choice::{BROKERS_VAR, CLICKHOUSE_VAR},
 };
 
@@ -41,6 +41,7 @@ impl fmt::Display for StackKind {
 pub struct Stacks {
     runtime: Runtime,
     native: OnceLock<Result<NativeKafka, String>>,
+    cluster: OnceLock<Result<NativeKafka, String>>,
     embedded: OnceLock<Result<EmbeddedBroker, String>>,
     engine: OnceLock<Result<EmbeddedClickHouse, String>>,
 }
@@ -52,6 +53,7 @@ impl Stacks {
         Arc::new(Self {
             runtime,
             native: OnceLock::new(),
+            cluster: OnceLock::new(),
             embedded: OnceLock::new(),
             engine: OnceLock::new(),
         })
@@ -67,7 +69,8 @@ impl Stacks {
         let (brokers, broker) = match kind {
             StackKind::Env => (set(BROKERS_VAR).unwrap(), Broker::Foreign),
             StackKind::Native => {
-                let kafka = or_panic(self.native.get_or_init(|| text(NativeKafka::start())));
+                let kafka = self.native.get_or_init(|| text(NativeKafka::start(KafkaSize::ONE)));
+                let kafka = or_panic(kafka);
                 (kafka.bootstrap_servers().to_owned(), Broker::Native(kafka))
             }
             StackKind::Embedded => {
@@ -86,10 +89,29 @@ impl Stacks {
         Stack { kind, brokers, broker, clickhouse, user, password, runtime: &self.runtime }
     }
 
+    /// The native stack with three brokers in place of one.
+    ///
+    /// # Panics
+    ///
+    /// If they do not start.
+    pub fn cluster(&self) -> Stack<'_> {
+        let kafka = self.cluster.get_or_init(|| text(NativeKafka::start(KafkaSize::THREE)));
+        let kafka = or_panic(kafka);
+        Stack {
+            kind: StackKind::Native,
+            brokers: kafka.bootstrap_servers().to_owned(),
+            broker: Broker::Native(kafka),
+            clickhouse: self.engine().url().to_owned(),
+            user: None,
+            password: None,
+            runtime: &self.runtime,
+        }
+    }
+
     /// Stops what was started. A process that ends with its engine open may crash.
     pub fn shutdown(self) {
-        let Self { runtime, native, embedded, engine } = self;
-        drop((native, embedded));
+        let Self { runtime, native, cluster, embedded, engine } = self;
+        drop((native, cluster, embedded));
         if let Some(Ok(engine)) = engine.into_inner() {
             runtime.block_on(engine.shutdown());
         }
@@ -133,6 +155,18 @@ impl Stack<'_> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers).set("log_level", "3");
         config
+    }
+
+    /// The Kafka of the native stack.
+    ///
+    /// # Panics
+    ///
+    /// On any other stack.
+    pub fn native(&self) -> &NativeKafka {
+        match self.broker {
+            Broker::Native(kafka) => kafka,
+            _ => panic!("stack {} has no Kafka of its own", self.kind),
+        }
     }
 
     /// What to show with a failed test.
