@@ -139,6 +139,7 @@ pub(crate) struct ClientLog {
 #[derive(Debug, Default)]
 struct LogState {
     last_error: Option<String>,
+    is_refused: bool,
     warned_at: Option<Instant>,
 }
 
@@ -154,6 +155,15 @@ impl ClientLog {
             timeout: options.timeout,
             reason: self.last_error().unwrap_or_else(|| "no answer".to_owned()),
         }
+    }
+
+    /// The error, if a broker has refused user and password.
+    pub(crate) fn refused(&self, options: &KafkaOptions) -> Option<KafkaError> {
+        let state = self.lock();
+        state.is_refused.then(|| KafkaError::Refused {
+            brokers: options.brokers.clone(),
+            reason: state.last_error.clone().unwrap_or_default(),
+        })
     }
 
     /// Keeps what is between the broker's name and the time it took:
@@ -203,6 +213,9 @@ impl ClientContext for ClientLog {
         }
         tracing::debug!(%error, "librdkafka: {reason}");
         self.remember(reason);
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Authentication) {
+            self.lock().is_refused = true;
+        }
     }
 }
 

@@ -19,6 +19,14 @@ pub enum KafkaError {
         /// The last thing librdkafka said of it.
         reason: String,
     },
+    /// A broker answered that user or password are wrong.
+    #[error("kafka at {brokers} refuses to let us in: {reason}; check the --kafka sasl.… properties")]
+    Refused {
+        /// The bootstrap addresses.
+        brokers: String,
+        /// What librdkafka said of it, without the password.
+        reason: String,
+    },
     /// The broker has no such topic.
     #[error("topic '{topic}' does not exist on {brokers}; {hint}")]
     TopicMissing {

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
@@ -13,6 +13,9 @@ use super::{ClientLog, KafkaError, KafkaOptions, create};
 
 /// librdkafka's own default for `message.max.bytes`.
 const DEFAULT_MESSAGE_MAX_BYTES: usize = 1_000_000;
+
+/// How often a wait for the first answer looks why there is none.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Number of partitions of `topic`, once a broker has answered.
 ///
@@ -111,7 +114,8 @@ async fn topic_limit(
 }
 
 /// Whether the broker is librdkafka's own, in some process, which its cluster id tells. Blocks up to
-/// the options' timeout.
+/// the options' timeout, but not where a broker refuses user and password: every run asks this
+/// first, so that a wrong password ends it at once.
 ///
 /// It has no controller, for which an admin request would wait until its timeout, and it lets a group
 /// whose last member has left wait for a whole session before the next one gets in.
@@ -120,11 +124,18 @@ pub(crate) fn is_in_process_broker(options: &KafkaOptions) -> Result<bool, Kafka
     let log = ClientLog::default();
     let client: BaseProducer<ClientLog> =
         create(options, &options.client_config(&[], &[])?, log.clone())?;
-    match client.client().fetch_cluster_id(options.timeout) {
-        Some(id) => Ok(id.starts_with("mockCluster")),
-        None => {
-            client.poll(Duration::from_millis(50));
-            Err(log.unreachable(options))
+    let started = Instant::now();
+    loop {
+        let left = options.timeout.saturating_sub(started.elapsed());
+        if let Some(id) = client.client().fetch_cluster_id(left.min(LOOK_INTERVAL)) {
+            return Ok(id.starts_with("mockCluster"));
+        }
+        client.poll(Duration::from_millis(10));
+        if let Some(refused) = log.refused(options) {
+            return Err(refused);
+        }
+        if left.is_zero() {
+            return Err(log.unreachable(options));
         }
     }
 }

@@ -48,6 +48,8 @@ impl Consumer {
                 ("partition.assignment.strategy", "cooperative-sticky"),
                 ("queued.max.messages.kbytes", &queue_kbytes),
                 ("fetch.wait.max.ms", "100"),
+                // How soon partitions that are added are seen; five minutes by default.
+                ("topic.metadata.refresh.interval.ms", "30000"),
                 ("session.timeout.ms", session_timeout),
                 ("heartbeat.interval.ms", heartbeat),
             ],
