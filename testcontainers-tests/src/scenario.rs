@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use clickhouse::{Client, Compression};
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
     error::KafkaError,
@@ -16,13 +16,15 @@ use volley::{
     clickhouse::{ClickHouseOptions, CreateTable, Creation, TableName},
     kafka::{KafkaOptions, Property},
     load::{BlockLimits, Delivery, LoadError, LoadOptions, LoadSummary, NoObserver, load},
-    produce::{self, MessageKey, ProduceOptions, ProduceSummary, SourceOptions, produce},
+    produce::{
+        self, MessageKey, ProduceError, ProduceOptions, ProduceSummary, SourceOptions, produce,
+    },
     shutdown::Shutdown,
     source::SyntheticOptions,
 };
 use volley_core::{batcher::BatchLimits, codec::CodecOptions, decode::decode, host::MetricSet};
 
-use crate::{Loader, PATIENCE, Stack, eventually, stack::Broker};
+use crate::{Access, Loader, PATIENCE, Stack, StackKind, eventually, stack::Broker};
 
 /// A topic, a database and a prefix for consumer groups that no other test has. They are removed
 /// when the value is dropped, also while a test panics.
@@ -107,6 +109,15 @@ impl<'a> Scenario<'a> {
         eventually("the topic", || (self.n_partitions() == n_partitions as usize).then_some(()));
     }
 
+    /// Adds partitions to the topic until it has so many, and waits until they can be used.
+    pub fn add_partitions(&self, n_partitions: usize) {
+        let more = NewPartitions::new(&self.name, n_partitions);
+        let made = self.admin().create_partitions([&more], &AdminOptions::new());
+        let made = self.stack.runtime.block_on(made).unwrap();
+        assert!(made.iter().all(Result::is_ok), "{made:?}");
+        eventually("the partitions", || (self.n_partitions() == n_partitions).then_some(()));
+    }
+
     /// How many partitions the topic has; none while there is no topic.
     pub fn n_partitions(&self) -> usize {
         let client: BaseConsumer = self.stack.client_config().create().unwrap();
@@ -144,10 +155,15 @@ impl<'a> Scenario<'a> {
 
     /// Produces, and makes sure that every row was acknowledged.
     pub fn produce(&self, options: ProduceOptions) -> ProduceSummary {
-        let producing = produce(options, Shutdown::never(), Arc::new(produce::NoObserver));
-        let summary = self.stack.runtime.block_on(producing).unwrap();
+        let summary = self.try_produce(options).unwrap();
         assert_eq!(summary.rows_delivered, summary.rows_sampled);
         summary
+    }
+
+    /// As [`Self::produce`], where an error is expected.
+    pub fn try_produce(&self, options: ProduceOptions) -> Result<ProduceSummary, ProduceError> {
+        let producing = produce(options, Shutdown::never(), Arc::new(produce::NoObserver));
+        self.stack.runtime.block_on(producing)
     }
 
     /// Sends values as any other program might: no key, no headers, in order, to partition 0.
@@ -167,8 +183,7 @@ impl<'a> Scenario<'a> {
         let mut kafka = self.kafka();
         if let Broker::Embedded(_) = self.stack.broker {
             // It hands out partitions anew only a second before this has passed, whoever is there.
-            let session = [("session.timeout.ms", "2000"), ("heartbeat.interval.ms", "200")];
-            kafka.properties = session.map(property).to_vec();
+            kafka.properties = self.short_session().map(property).to_vec();
         }
         LoadOptions {
             kafka,
@@ -211,6 +226,17 @@ impl<'a> Scenario<'a> {
     /// Starts loading, until told to stop.
     pub fn start_load(&self, options: LoadOptions) -> Loader<'a> {
         Loader::start(self.stack, options)
+    }
+
+    /// What a group has committed for each partition; 0 where nothing.
+    pub fn committed(&self, group: &str) -> Vec<i64> {
+        let mut config = self.stack.client_config();
+        let consumer: BaseConsumer = config.set("group.id", self.group(group)).create().unwrap();
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition_range(&self.name, 0, self.n_partitions() as i32 - 1);
+        let answer = consumer.committed_offsets(asked, PATIENCE).unwrap();
+        let offset = |offset: Offset| offset.to_raw().map_or(0, |raw| raw.max(0));
+        answer.elements().iter().map(|element| offset(element.offset())).collect()
     }
 
     /// Every message of the topic, by partition and offset.
@@ -276,8 +302,30 @@ impl<'a> Scenario<'a> {
         fetched.unwrap_or_else(|error| panic!("{error}: {sql}")).to_vec()
     }
 
-    fn group(&self, group: &str) -> String {
+    /// Properties for a session as short as the stack allows, for which a group waits where a member
+    /// was killed.
+    pub fn short_session(&self) -> [(&'static str, &'static str); 2] {
+        let timeout_ms = match self.stack.kind {
+            StackKind::Native | StackKind::Embedded => "2000",
+            // Kafka's lower limit, where nobody has changed it.
+            _ => "6000",
+        };
+        [("session.timeout.ms", timeout_ms), ("heartbeat.interval.ms", "200")]
+    }
+
+    /// The full name of a consumer group of this test's own.
+    pub fn group(&self, group: &str) -> String {
         format!("{}-{group}", self.name)
+    }
+
+    /// How the stack's Kafka is reached another way.
+    pub fn kafka_by(&self, access: &Access) -> KafkaOptions {
+        let properties = access.properties.iter();
+        KafkaOptions {
+            brokers: access.brokers.clone(),
+            properties: properties.map(|(key, value)| property((*key, value.as_str()))).collect(),
+            ..self.kafka()
+        }
     }
 
     fn kafka(&self) -> KafkaOptions {

@@ -20,7 +20,9 @@ pub enum KafkaError {
         reason: String,
     },
     /// A broker answered that user or password are wrong.
-    #[error("kafka at {brokers} refuses to let us in: {reason}; check the --kafka sasl.… properties")]
+    #[error(
+        "kafka at {brokers} refuses to let us in: {reason}; check the --kafka sasl.… properties"
+    )]
     Refused {
         /// The bootstrap addresses.
         brokers: String,

@@ -23,9 +23,16 @@ pub struct Access {
 impl Access {
     /// The same with one property set to something else.
     #[must_use]
-    pub fn with(mut self, key: &'static str, value: &str) -> Self {
+    pub fn with(self, key: &'static str, value: &str) -> Self {
+        let mut access = self.without(key);
+        access.properties.push((key, value.to_owned()));
+        access
+    }
+
+    /// The same with one property not set.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Self {
         self.properties.retain(|(found, _)| *found != key);
-        self.properties.push((key, value.to_owned()));
         self
     }
 
@@ -75,9 +82,8 @@ impl Credentials {
             SanType::DnsName("localhost".try_into()?),
         ];
         let (certificate, key) = issue(broker, ExtendedKeyUsagePurpose::ServerAuth)?;
-        let write = |name: &str, text: String| -> io::Result<()> {
-            fs::write(folder.join(name), text)
-        };
+        let write =
+            |name: &str, text: String| -> io::Result<()> { fs::write(folder.join(name), text) };
         write(AUTHORITY, authority.pem())?;
         write(BROKER_KEY_AND_CERTIFICATE, key + &certificate)?;
         let (certificate, key) = issue(params("client"), ExtendedKeyUsagePurpose::ClientAuth)?;

@@ -16,8 +16,8 @@ use std::{
 
 use tempfile::TempDir;
 
-use self::{access::Credentials, broker::Broker};
 pub use self::{access::Access, outage::Outage};
+use self::{access::Credentials, broker::Broker};
 use crate::jars::{self, JarsError};
 
 /// Why Kafka does not run.

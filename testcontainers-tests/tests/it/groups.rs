@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use volley::{
+    clickhouse::{CreateTable, Creation},
     load::{BlockLimits, LoadOptions},
     produce::{MessageKey, ProduceOptions},
 };
@@ -13,6 +14,8 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("groups::stopped_loader_goes_on_where_it_was", stopped_loader_goes_on_where_it_was),
     Case::new("groups::two_loaders_share_the_rows", two_loaders_share_the_rows),
     Case::new("groups::loader_that_joins_late_loses_nothing", loader_that_joins_late_loses_nothing),
+    Case::new("groups::loader_that_leaves_hands_over", loader_that_leaves_hands_over),
+    Case::new("groups::replay_into_the_table_adds_nothing", replay_into_the_table_adds_nothing),
 ];
 
 fn each_group_loads_everything(scenario: &Scenario<'_>) {
@@ -85,6 +88,35 @@ fn loader_that_joins_late_loses_nothing(scenario: &Scenario<'_>) {
     first.stop();
     second.stop();
     assert_eq!(count(scenario, &table).1, 12_000);
+}
+
+/// What comes after one of two has left is the other's.
+fn loader_that_leaves_hands_over(scenario: &Scenario<'_>) {
+    scenario.create_topic(4, &[]);
+    let first = scenario.start_load(scenario.load_options("a"));
+    first.wait_for_partitions();
+    let second = scenario.start_load(scenario.load_options("a"));
+    second.wait_for_partitions();
+    let n_first = first.stop().rows_loaded;
+    assert_eq!(n_first, 0);
+    scenario.produce(scenario.produce_options(8, 4_000));
+    second.wait_for_rows(4_000);
+    assert_eq!(second.stop().rows_loaded, 4_000);
+    assert_eq!(count(scenario, &scenario.table()), (4_000, 4_000));
+}
+
+/// A new group reads from the beginning, in blocks of its own, and the table folds the rows.
+fn replay_into_the_table_adds_nothing(scenario: &Scenario<'_>) {
+    scenario.create_topic(2, &[]);
+    scenario.produce(scenario.produce_options(5, 3_000));
+    let replacing = |group: &str| LoadOptions {
+        creation: Creation::Create(CreateTable::default()),
+        ..scenario.load_options(group)
+    };
+    assert_eq!(scenario.load(replacing("a")).rows_loaded, 3_000);
+    assert_eq!(scenario.load(slow(replacing("b"))).rows_loaded, 3_000);
+    let table = format!("{} FINAL", scenario.table());
+    assert_eq!(count(scenario, &table), (3_000, 3_000));
 }
 
 /// A message to a block, and no more than a few in flight, so that there is a midway.

@@ -3,19 +3,39 @@
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod cluster;
 mod columns;
+mod damaged;
 mod dictionaries;
 mod groups;
 mod nested;
 mod partitions;
+mod processes;
 mod roundtrip;
 mod schemas;
+mod security;
 mod types;
+mod volley;
 
 use std::{process::ExitCode, sync::Arc};
 
 use libtest_mimic::Arguments;
-use volley_e2e::{Choice, Stacks, trials};
+use volley_e2e::{Case, Choice, Stacks, left_out, trials};
+
+/// In the order in which they run.
+const CASES: &[&[Case]] = &[
+    roundtrip::CASES,
+    partitions::CASES,
+    groups::CASES,
+    schemas::CASES,
+    types::CASES,
+    nested::CASES,
+    dictionaries::CASES,
+    damaged::CASES,
+    processes::CASES,
+    security::CASES,
+    cluster::CASES,
+];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -26,6 +46,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let cases = CASES.concat();
     if !arguments.list {
         let kinds: Vec<_> = choice.stacks.iter().map(ToString::to_string).collect();
         let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
@@ -33,18 +54,11 @@ fn main() -> ExitCode {
         for (kind, why) in &choice.skipped {
             eprintln!("SKIPPED: stack {kind}: {why}");
         }
+        for line in left_out(&choice.stacks, &cases) {
+            eprintln!("{line}");
+        }
     }
     let stacks = Stacks::new();
-    let cases = [
-        roundtrip::CASES,
-        partitions::CASES,
-        groups::CASES,
-        schemas::CASES,
-        types::CASES,
-        nested::CASES,
-        dictionaries::CASES,
-    ]
-    .concat();
     let conclusion = libtest_mimic::run(&arguments, trials(&stacks, &choice.stacks, &cases));
     if let Some(stacks) = Arc::into_inner(stacks) {
         stacks.shutdown();

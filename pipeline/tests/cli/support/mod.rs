@@ -8,6 +8,8 @@ mod rows;
 mod snapshot;
 
 use std::{
+    ffi::OsStr,
+    process::Command,
     sync::LazyLock,
     thread,
     time::{Duration, Instant},
@@ -15,13 +17,21 @@ use std::{
 
 pub(crate) use broker::{Broker, Topic, broker, closed_port};
 pub(crate) use engine::{Database, PASSWORD, USER, database, has_engine, query};
-pub(crate) use process::{Finished, Running, Volley, volley};
+pub(crate) use process::{Finished, Running, Volley};
 pub(crate) use proxy::Proxy;
 pub(crate) use rows::assert_same_rows;
 pub(crate) use snapshot::{assert_snapshot, mask};
 
 /// Longer than anything here takes, shorter than anyone waits.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the committed texts lie.
+const SNAPSHOTS: &str = "tests/cli/snapshots";
+
+/// `volley` with these arguments.
+pub(crate) fn volley<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Volley {
+    Volley::of(Command::new(env!("CARGO_BIN_EXE_volley"))).args(arguments)
+}
 
 /// For what is asynchronous underneath: the engine and its client.
 pub(crate) static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {

@@ -1,3 +1,5 @@
+//! A child process and how it ended. The end-to-end suite uses this file too.
+
 use std::{
     ffi::OsStr,
     fmt::Write as _,
@@ -15,14 +17,9 @@ pub(crate) struct Volley {
     command: Command,
 }
 
-/// `volley` with these arguments, 100 columns wide and with nothing of the caller's environment that
-/// would change what it says.
-pub(crate) fn volley<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Volley {
-    Volley::of(Command::new(env!("CARGO_BIN_EXE_volley"))).args(arguments)
-}
-
 impl Volley {
-    /// A command that ends up running the binary.
+    /// A command that ends up running the binary, 100 columns wide and with nothing of the caller's
+    /// environment that would change what it says.
     pub(crate) fn of(mut command: Command) -> Self {
         let ours = [
             "VOLLEY_BROKERS",

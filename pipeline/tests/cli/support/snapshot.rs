@@ -1,11 +1,13 @@
+//! Text as committed. The end-to-end suite uses this file too.
+
 use std::{env, fs, path::Path};
+
+use super::SNAPSHOTS;
 
 /// Compares with the committed text; `UPDATE_SNAPSHOTS=1` rewrites it instead.
 #[track_caller]
 pub(crate) fn assert_snapshot(name: &str, found: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/cli/snapshots")
-        .join(format!("{name}.txt"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(SNAPSHOTS).join(format!("{name}.txt"));
     if env::var_os("UPDATE_SNAPSHOTS").is_some_and(|set| set == "1") {
         fs::write(&path, found).unwrap();
         return;
@@ -13,8 +15,9 @@ pub(crate) fn assert_snapshot(name: &str, found: &str) {
     let expected = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         found == expected,
-        "{name} is not as committed; to accept it: UPDATE_SNAPSHOTS=1 cargo test -p volley --test cli\n\
-         --- found\n{found}\n--- expected\n{expected}"
+        "{name} is not as committed; to accept it: UPDATE_SNAPSHOTS=1 cargo test -p {}\n\
+         --- found\n{found}\n--- expected\n{expected}",
+        env!("CARGO_PKG_NAME")
     );
 }
 
@@ -26,13 +29,15 @@ pub(crate) fn mask(text: &str) -> String {
     for line in text.replace(&host, "HOST").lines() {
         let mut words = Vec::new();
         for word in line.split_whitespace() {
-            let is_unit = matches!(word, "ns" | "µs" | "ms" | "s" | "k" | "M" | "B" | "kB" | "MB");
+            let (bare, comma) = word.strip_suffix(',').map_or((word, ""), |bare| (bare, ","));
+            let unit = bare.strip_suffix("/s").unwrap_or(bare);
+            let is_unit = matches!(unit, "ns" | "µs" | "ms" | "s" | "k" | "M" | "B" | "kB" | "MB");
             let after_number = words.last().is_some_and(|last: &String| last.contains('#'));
             if is_unit && after_number {
-                words.push("~".to_owned());
-                continue;
+                words.push(format!("~{comma}"));
+            } else {
+                words.push(without_digits(word).replace("#/s", "# ~"));
             }
-            words.push(without_digits(word));
         }
         let indent = line.len() - line.trim_start().len();
         masked.push_str(&" ".repeat(indent));
