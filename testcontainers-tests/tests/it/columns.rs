@@ -11,7 +11,10 @@ use volley::{
     clickhouse::{CreateTable, Creation},
     load::LoadOptions,
 };
-use volley_core::{codec::CodecOptions, encode::encode};
+use volley_core::{
+    codec::{Codec, CodecOptions, Framing, ZstdLevel},
+    encode::encode,
+};
 use volley_e2e::{Scenario, assert_same_rows};
 
 /// Rows of a column; its values take turns.
@@ -37,7 +40,8 @@ pub(crate) fn check(scenario: &Scenario<'_>, arrays: Vec<(&str, ArrayRef)>) {
     check_batch(scenario, &batch, &batch);
 }
 
-/// What any producer wrote into a topic, and what ClickHouse has of it.
+/// What any producer wrote into a topic, and what ClickHouse has of it: several messages of every
+/// framing and codec, spliced into one insert.
 pub(crate) fn check_batch(scenario: &Scenario<'_>, input: &RecordBatch, expected: &RecordBatch) {
     scenario.create_topic(1, &[]);
     let n: ArrayRef = Arc::new(UInt32Array::from_iter_values(0..input.num_rows() as u32));
@@ -45,10 +49,20 @@ pub(crate) fn check_batch(scenario: &Scenario<'_>, input: &RecordBatch, expected
     fields.extend(input.schema().fields().iter().cloned());
     let columns = [vec![n], input.columns().to_vec()].concat();
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
-    scenario.put([encode(&batch, CodecOptions::default()).unwrap()]);
+    let (stream, file) = (Framing::Stream, Framing::File);
+    let zstd = Codec::Zstd(ZstdLevel::default());
+    let kinds = [(zstd, stream), (Codec::None, file), (Codec::Lz4, stream), (zstd, file)];
+    let n_rows = batch.num_rows().div_ceil(kinds.len());
+    let messages = kinds.into_iter().enumerate().map(|(i, (codec, framing))| {
+        let start = (i * n_rows).min(batch.num_rows());
+        let part = batch.slice(start, n_rows.min(batch.num_rows() - start));
+        encode(&part, CodecOptions { codec, framing }).unwrap()
+    });
+    scenario.put(messages);
 
     let loaded = scenario.load(options(scenario));
     assert_eq!(loaded.rows_loaded, batch.num_rows() as u64);
+    assert_eq!((loaded.inserts, loaded.inserts_reencoded), (1, 0));
     let stored = scenario.query(&format!("SELECT * FROM {} ORDER BY n", scenario.table()));
     assert_same_rows(expected, &stored);
 }

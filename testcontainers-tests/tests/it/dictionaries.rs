@@ -11,11 +11,16 @@ use arrow::{
     buffer::OffsetBuffer,
     compute::cast,
     datatypes::{DataType, Field, Int8Type, Int16Type},
+    ipc::{
+        CompressionType,
+        writer::{DictionaryHandling, IpcWriteOptions, StreamWriter},
+    },
 };
 use volley::load::LoadError;
 use volley_core::{
     codec::CodecOptions,
     encode::{Encoder, encode},
+    layout::{self, MessageKind},
 };
 use volley_e2e::{Case, Scenario, assert_same_rows, concat};
 
@@ -25,6 +30,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("dictionaries::values", values),
     Case::new("dictionaries::inner_values", inner_values),
     Case::new("dictionaries::changing", changing),
+    Case::new("dictionaries::growing", growing),
     Case::new("dictionaries::with_a_value_twice", with_a_value_twice),
 ];
 
@@ -104,6 +110,55 @@ fn changing(scenario: &Scenario<'_>) {
     assert_eq!((loaded.rows_loaded, loaded.inserts), (16, 1));
     let stored = scenario.query(&format!("SELECT * FROM {} ORDER BY n", scenario.table()));
     assert_same_rows(&concat(&batches), &stored);
+}
+
+/// Messages that send their dictionary and then only what is new in it, between others that do not.
+fn growing(scenario: &Scenario<'_>) {
+    scenario.create_topic(1, &[]);
+    let of = |words: &[&str], keys: [i8; 4], first: u32| {
+        let words: ArrayRef = Arc::new(StringArray::from(words.to_vec()));
+        let text = DictionaryArray::<Int8Type>::new(PrimitiveArray::from(keys.to_vec()), words);
+        let n = UInt32Array::from_iter_values(first..first + 4);
+        let columns: [(&str, ArrayRef); 2] = [("n", Arc::new(n)), ("text", Arc::new(text))];
+        RecordBatch::try_from_iter(columns).unwrap()
+    };
+    let batches = [
+        of(&["a", "b"], [0, 1, 0, 1], 0),
+        of(&["a", "b", "c"], [2, 0, 1, 2], 4),
+        of(&["a", "b", "c", "d", "e"], [4, 3, 2, 0], 8),
+        of(&["z", "y"], [1, 0, 0, 1], 12),
+    ];
+    let [grown @ .., alone] = &batches;
+    let grow = || {
+        let mut message = Vec::new();
+        let options = IpcWriteOptions::default()
+            .with_dictionary_handling(DictionaryHandling::Delta)
+            .try_with_compression(Some(CompressionType::ZSTD))
+            .unwrap();
+        let schema = alone.schema();
+        let mut writer =
+            StreamWriter::try_new_with_options(&mut message, &schema, options).unwrap();
+        grown.iter().for_each(|batch| writer.write(batch).unwrap());
+        writer.finish().unwrap();
+        drop(writer);
+        message
+    };
+    let layout = layout::check(&grow(), &layout::Options::default()).unwrap();
+    let is_delta = |kind| matches!(kind, MessageKind::Dictionary { is_delta: true, .. });
+    assert_eq!(layout.messages.iter().filter(|message| is_delta(message.kind)).count(), 2);
+
+    scenario.put([grow(), encode(alone, CodecOptions::default()).unwrap()]);
+    let loaded = scenario.load(options(scenario));
+    assert_eq!((loaded.rows_loaded, loaded.inserts, loaded.inserts_reencoded), (16, 1, 0));
+    let stored = scenario.query(&format!("SELECT * FROM {} ORDER BY n", scenario.table()));
+    let expected: Vec<_> = batches
+        .iter()
+        .map(|batch| {
+            let text = cast(batch.column(1), &DataType::Utf8).unwrap();
+            RecordBatch::try_from_iter([("n", batch.column(0).clone()), ("text", text)]).unwrap()
+        })
+        .collect();
+    assert_same_rows(&concat(&expected), &stored);
 }
 
 /// ClickHouse refuses them, so the loader stops there and keeps the message.
