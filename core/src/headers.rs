@@ -23,12 +23,12 @@ use arrow_schema::{DataType, Schema, TimeUnit};
 
 use crate::{codec::Framing, fingerprint::Fingerprint};
 
-const CONTENT_TYPE: &str = "content-type";
-const SCHEMA: &str = "volley-schema";
-const ROWS: &str = "volley-rows";
-const MIN_TS: &str = "volley-min-ts";
-const MAX_TS: &str = "volley-max-ts";
-const CRC32C: &str = "volley-crc32c";
+pub(crate) const CONTENT_TYPE: &str = "content-type";
+pub(crate) const SCHEMA: &str = "volley-schema";
+pub(crate) const ROWS: &str = "volley-rows";
+pub(crate) const MIN_TS: &str = "volley-min-ts";
+pub(crate) const MAX_TS: &str = "volley-max-ts";
+pub(crate) const CRC32C: &str = "volley-crc32c";
 
 /// The headers of one message; a field is `None` where the header is absent or unreadable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,7 +131,7 @@ pub fn checksum(payload: &[u8]) -> u32 {
 }
 
 /// Exactly eight hex digits; `from_str_radix` alone would take a sign too.
-fn hex32(text: &str) -> Option<u32> {
+pub(crate) fn hex32(text: &str) -> Option<u32> {
     let is_hex = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_hex.then(|| u32::from_str_radix(text, 16).ok()).flatten()
 }

@@ -27,6 +27,7 @@ mod compress;
 pub mod decode;
 pub mod encode;
 pub mod fingerprint;
+pub mod head;
 pub mod headers;
 pub mod host;
 pub mod inspect;

@@ -3,9 +3,7 @@
 use volley_core::{inspect, layout::Options};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Summarises an Arrow IPC payload as a JSON object: `framing`, `codec`, `rows`, `record_batches`,
-/// `bytes`, `metadata_bytes`, `columns` (each with `path`, `type`, `values`, `nulls`, `stored`,
-/// `raw`) and `diagnostics` (each with `code`, `severity`, `offset`, `message`).
+/// Summarises an Arrow IPC payload as a JSON object with the fields of [`inspect::Inspection`].
 ///
 /// Any bytes will do: of a damaged payload it shows what it can, with diagnostics that say where
 /// the damage is. Nothing is decompressed or decoded.
@@ -44,28 +42,40 @@ mod tests {
     fn a_payload_is_summarised() {
         let payload = payload();
         let mut inspection = inspected(&payload);
-        let metadata_bytes = inspection["metadata_bytes"].take().as_u64().unwrap() as usize;
+        let metadata_bytes = inspection["metadata_bytes"].as_u64().unwrap() as usize;
         // The body is offsets 12 + 4, text 3 + 5, validity 1 + 7, values 8; the rest is metadata.
         assert_eq!(metadata_bytes, payload.len() - 16 - 8 - 8 - 8);
-        assert_eq!(
-            inspection,
-            json!({
-                "framing": "stream",
-                "codec": "none",
-                "rows": 2,
-                "record_batches": 1,
-                "bytes": payload.len(),
-                "metadata_bytes": null,
-                "columns": [
-                    {
-                        "path": "device", "type": "utf8",
-                        "values": 2, "nulls": 0, "stored": 15, "raw": 15,
-                    },
-                    { "path": "n", "type": "int32", "values": 2, "nulls": 1, "stored": 9, "raw": 9 },
-                ],
-                "diagnostics": [],
-            })
-        );
+        let bytes = payload.len() as f64;
+        assert_eq!(inspection["schema"].take().as_str().unwrap().len(), 16);
+        let expected = json!({
+            "framing": "stream",
+            "codec": "none",
+            "rows": 2,
+            "record_batches": 1,
+            "dictionaries": 0,
+            "bytes": payload.len(),
+            "metadata_bytes": metadata_bytes,
+            "raw_bytes": 24,
+            "ratio": 24.0 / bytes,
+            "bytes_per_row": bytes / 2.0,
+            "metadata_share": metadata_bytes as f64 / bytes,
+            "schema": null,
+            "columns": [
+                {
+                    "path": "device", "type": "utf8",
+                    "values": 2, "nulls": 0, "stored": 15, "raw": 15,
+                    "ratio": 1.0, "share": 15.0 / bytes,
+                },
+                {
+                    "path": "n", "type": "int32",
+                    "values": 2, "nulls": 1, "stored": 9, "raw": 9,
+                    "ratio": 1.0, "share": 9.0 / bytes,
+                },
+            ],
+            "diagnostics": [],
+        });
+        // Reading a fraction rounds its last digit.
+        assert_eq!(inspection, serde_json::from_str::<Value>(&expected.to_string()).unwrap());
     }
 
     #[test]
