@@ -26,7 +26,8 @@ pub fn head(payload: &[u8], options: &Options, n_rows: usize) -> Head {
     let (layout, diagnostics) = layout::walk(payload, options);
     let mut decoder = Decoder::new(options.clone());
     let mut head = Head::default();
-    let Some(first) = diagnostics.iter().find(|diagnostic| diagnostic.is_error()) else {
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
+    let Some(first) = errors.min_by_key(|error| error.offset) else {
         head.take(&mut decoder, payload, n_rows);
         return head;
     };

@@ -55,6 +55,7 @@ mod tests {
             "dictionaries": 0,
             "bytes": payload.len(),
             "metadata_bytes": metadata_bytes,
+            "padding_bytes": 16,
             "raw_bytes": 24,
             "ratio": 24.0 / bytes,
             "bytes_per_row": bytes / 2.0,

@@ -24,7 +24,7 @@ pub struct ColumnInspection {
     pub stored: u64,
     /// The same buffers, decompressed.
     pub raw: u64,
-    /// `raw` for each byte of `stored`; `None` where the column stores nothing.
+    /// `raw` for each byte of `stored`; `None` where the column has nothing of either.
     pub ratio: Option<f64>,
     /// `stored` as a part of the payload's bytes, from 0 to 1; `None` where there are none.
     pub share: Option<f64>,

@@ -13,7 +13,7 @@ pub struct ByteMap {
     /// Every region, from byte 0 to the last one, without gap or overlap.
     pub regions: Vec<RegionInspection>,
     /// The regions of each kind, summed up: together they are all bytes of the payload.
-    pub totals: Vec<RegionTotal>,
+    pub region_totals: Vec<RegionTotal>,
 }
 
 /// A message of a payload.
@@ -79,7 +79,7 @@ impl ByteMap {
         let region = |region: &Region| region_of(layout, &columns, &paths, region);
         let regions: Vec<_> = layout.regions.iter().map(region).collect();
         let messages = layout.messages.iter().map(MessageInspection::of).collect();
-        Self { messages, totals: totals(&regions), regions }
+        Self { messages, region_totals: totals(&regions), regions }
     }
 }
 
@@ -188,8 +188,8 @@ mod tests {
             at += region.bytes;
         }
         assert_eq!(at, payload.len());
-        assert_eq!(map.totals.iter().map(|total| total.bytes).sum::<usize>(), payload.len());
-        let n_regions: usize = map.totals.iter().map(|total| total.regions).sum();
+        assert_eq!(map.region_totals.iter().map(|total| total.bytes).sum::<usize>(), payload.len());
+        let n_regions: usize = map.region_totals.iter().map(|total| total.regions).sum();
         assert_eq!(n_regions, map.regions.len());
         map
     }
@@ -232,6 +232,6 @@ mod tests {
         for end in 0..payload.len() {
             map_of(&payload[..end]);
         }
-        assert_eq!(map_of(b"no arrow at all").totals[0].kind, "unclaimed");
+        assert_eq!(map_of(b"no arrow at all").region_totals[0].kind, "unclaimed");
     }
 }

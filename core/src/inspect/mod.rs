@@ -20,7 +20,7 @@ pub use self::{
 };
 use crate::{
     fingerprint::Fingerprint,
-    layout::{self, Diagnostic, Layout, MessageKind, Options},
+    layout::{self, Diagnostic, Layout, MessageKind, Options, RegionKind},
 };
 
 /// Longest path, type or sentence that is shown, in bytes: names come from outside, and each column
@@ -44,9 +44,11 @@ pub struct Inspection {
     pub bytes: usize,
     /// Bytes of it that are neither buffers nor padding.
     pub metadata_bytes: usize,
+    /// Bytes of it that align what follows them.
+    pub padding_bytes: usize,
     /// All buffers, decompressed.
     pub raw_bytes: u64,
-    /// `raw_bytes` for each byte of the payload; `None` where there are none.
+    /// `raw_bytes` for each byte of the payload; `None` where there is none of either.
     pub ratio: Option<f64>,
     /// Bytes of the payload for each row; `None` without rows.
     pub bytes_per_row: Option<f64>,
@@ -72,6 +74,7 @@ impl Inspection {
     pub fn new(payload: &[u8], layout: &Layout, diagnostics: &[Diagnostic]) -> Self {
         let (bytes, rows) = (layout.bytes, layout.rows());
         let metadata_bytes = layout.metadata_bytes();
+        let padding = layout.regions.iter().filter(|region| region.kind == RegionKind::Padding);
         let columns = columns::Columns::counted(layout).all;
         let raw_bytes = columns.iter().map(|column| column.raw).sum();
         let is_dictionary =
@@ -85,6 +88,7 @@ impl Inspection {
             dictionaries: layout.messages.iter().map(|m| is_dictionary(m.kind)).sum(),
             bytes,
             metadata_bytes,
+            padding_bytes: padding.map(|region| region.len).sum(),
             raw_bytes,
             ratio: ratio(raw_bytes, bytes as u64),
             bytes_per_row: (rows > 0).then(|| bytes as f64 / rows as f64),
@@ -105,7 +109,7 @@ impl Inspection {
 }
 
 fn ratio(raw: u64, stored: u64) -> Option<f64> {
-    (stored > 0).then(|| raw as f64 / stored as f64)
+    (stored > 0 && raw > 0).then(|| raw as f64 / stored as f64)
 }
 
 fn share(part: u64, whole: usize) -> Option<f64> {

@@ -6,13 +6,14 @@ use tracing_subscriber::EnvFilter;
 use volley_core::{
     codec::{Codec, CodecOptions, Framing},
     host::MetricSet,
+    layout,
 };
 
 use super::env_vars;
 use crate::{
     clickhouse::ClickHouseOptions,
     human::{parse_bytes, parse_duration},
-    kafka::{KafkaOptions, Property},
+    kafka::{KafkaOptions, Property, is_topic},
 };
 
 /// Flags of every command that reaches Kafka.
@@ -27,16 +28,21 @@ pub(crate) struct KafkaArgs {
     #[arg(long, value_name = "NAME", default_value = "volley", value_parser = parse_topic)]
     pub(crate) topic: String,
 
+    #[command(flatten)]
+    properties: PropertyArgs,
+}
+
+/// Settings of the Kafka client, whatever else a command needs to know of Kafka.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Kafka")]
+pub(crate) struct PropertyArgs {
     /// Any librdkafka property; may be given several times
     #[arg(long = "kafka", value_name = "KEY=VALUE")]
     properties: Vec<Property>,
 }
 
-/// What Kafka itself allows: letters, digits, `.`, `_`, `-`, at most 249 of them.
 fn parse_topic(text: &str) -> Result<String, String> {
-    let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if (1..=249).contains(&text.len()) && text.chars().all(is_legal) && !matches!(text, "." | "..")
-    {
+    if is_topic(text) {
         return Ok(text.to_owned());
     }
     Err("a topic has 1 to 249 letters, digits, '.', '_' or '-'".to_owned())
@@ -44,7 +50,13 @@ fn parse_topic(text: &str) -> Result<String, String> {
 
 impl KafkaArgs {
     pub(crate) fn options(&self, timeout: Duration) -> KafkaOptions {
-        let (brokers, properties) = (self.brokers.clone(), self.properties.clone());
+        self.properties.options(&self.brokers, timeout)
+    }
+}
+
+impl PropertyArgs {
+    pub(crate) fn options(&self, brokers: &str, timeout: Duration) -> KafkaOptions {
+        let (brokers, properties) = (brokers.to_owned(), self.properties.clone());
         KafkaOptions { brokers, properties, timeout }
     }
 }
@@ -165,6 +177,27 @@ pub(crate) enum Format {
     Json,
 }
 
+/// Flags of every command that reads payloads, which nobody trusts.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct PayloadArgs {
+    /// Most bytes that a payload may claim to have when decompressed; one that claims more is refused
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "256MiB",
+        value_parser = parse_bytes
+    )]
+    max_batch_bytes: NonZeroUsize,
+}
+
+impl PayloadArgs {
+    pub(crate) fn limits(&self) -> layout::Options {
+        let max_raw_bytes = self.max_batch_bytes.get() as u64;
+        layout::Options { max_raw_bytes, ..layout::Options::default() }
+    }
+}
+
 /// Flags of every command that moves messages.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
@@ -241,7 +274,21 @@ impl LogArgs {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Payload {
+        #[command(flatten)]
+        payload: PayloadArgs,
+    }
+
+    #[test]
+    fn the_default_limit_is_the_one_of_the_walk() {
+        let default = Payload::parse_from(["volley"]).payload.limits();
+        assert_eq!(default.max_raw_bytes, layout::Options::default().max_raw_bytes);
+    }
 
     #[test]
     fn addresses_are_http_without_secrets() {

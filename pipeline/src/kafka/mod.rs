@@ -1,13 +1,19 @@
 //! Kafka through librdkafka: how clients are configured, what can go wrong, what a topic is like.
 
+mod address;
 mod client;
 mod error;
+mod fetch;
+mod headers;
 mod sender;
 mod topic;
 
+pub(crate) use address::is_topic;
+pub use address::{MessageAddress, MessageOffset, ParseAddressError};
 pub(crate) use client::{ClientLog, create};
 pub use client::{KafkaOptions, ParsePropertyError, Property};
 pub use error::KafkaError;
+pub(crate) use fetch::{FetchedMessage, Fetcher};
 pub use sender::{Delivered, DeliveryObserver, Outgoing, Sender, SenderOptions};
 pub(crate) use topic::{
     create_topic, is_in_process_broker, is_unanswered, message_limit, require_topic,

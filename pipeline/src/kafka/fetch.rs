@@ -1,0 +1,240 @@
+use std::time::{Duration, Instant};
+
+use rdkafka::{
+    Message as _, Offset, Timestamp, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    error::KafkaError as LibError,
+    message::BorrowedMessage,
+    types::RDKafkaErrorCode,
+};
+
+use super::{
+    ClientLog, KafkaError, KafkaOptions, MessageAddress, MessageOffset, create, headers::headers,
+    is_unanswered, require_topic,
+};
+use crate::human::Seconds;
+
+/// Reads single messages of a cluster, without a consumer group: nothing is committed, nobody's
+/// partitions move.
+pub(crate) struct Fetcher {
+    consumer: BaseConsumer<ClientLog>,
+    log: ClientLog,
+    options: KafkaOptions,
+}
+
+/// A message as it lies in its partition.
+#[derive(Clone, Debug)]
+pub(crate) struct FetchedMessage {
+    pub(crate) offset: i64,
+    pub(crate) timestamp: Timestamp,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
+    pub(crate) value: Option<Vec<u8>>,
+}
+
+/// Why a message could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum FetchError {
+    #[error(
+        "no kafka broker answers at {brokers} within {}: {reason}; check the address, or wait \
+         longer with --timeout", Seconds(*timeout)
+    )]
+    Unreachable { brokers: String, timeout: Duration, reason: String },
+    #[error("topic '{topic}' has no partition {partition}: {}", partitions(*n_partitions))]
+    NoPartition { topic: String, partition: i32, n_partitions: usize },
+    #[error(
+        "topic '{topic}' partition {partition} has no offset {offset}: its low watermark is {low}, \
+         its high watermark {high}; {}", range(*low, *high)
+    )]
+    OutOfRange { topic: String, partition: i32, offset: i64, low: i64, high: i64 },
+    #[error(
+        "topic '{topic}' partition {partition} holds no message: its low and its high watermark \
+         are {high}"
+    )]
+    Empty { topic: String, partition: i32, high: i64 },
+    #[error(
+        "topic '{topic}' partition {partition} has no message at offset {offset}, which was \
+         compacted away or marks the end of a transaction; {}", following(*next)
+    )]
+    Gap { topic: String, partition: i32, offset: i64, next: Option<i64> },
+    #[error(
+        "topic '{topic}' partition {partition} offset {offset} did not come within {}; wait longer \
+         with --timeout", Seconds(*timeout)
+    )]
+    TimedOut { topic: String, partition: i32, offset: i64, timeout: Duration },
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+}
+
+fn partitions(n: usize) -> String {
+    match n {
+        1 => "it has only partition 0".to_owned(),
+        n => format!("it has {n}, which are 0 to {}", n - 1),
+    }
+}
+
+fn range(low: i64, high: i64) -> String {
+    if low >= high {
+        return "it holds no message".to_owned();
+    }
+    format!("try {low} to {}", high - 1)
+}
+
+fn following(next: Option<i64>) -> String {
+    next.map_or("none follows".to_owned(), |next| format!("the next message is at {next}"))
+}
+
+impl Fetcher {
+    /// Makes a client; nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`KafkaError::Property`].
+    pub(crate) fn new(options: KafkaOptions) -> Result<Self, FetchError> {
+        let config = options.client_config(
+            &[
+                // librdkafka wants a name even where no group is joined.
+                ("group.id", "volley-inspect"),
+                ("isolation.level", "read_uncommitted"),
+                ("check.crcs", "true"),
+                // One message is wanted, not what follows it.
+                ("queued.min.messages", "1"),
+                ("queued.max.messages.kbytes", "1024"),
+                ("fetch.wait.max.ms", "100"),
+            ],
+            &[
+                ("allow.auto.create.topics", "false"),
+                ("auto.offset.reset", "error"),
+                ("enable.auto.commit", "false"),
+                ("enable.auto.offset.store", "false"),
+                ("enable.partition.eof", "true"),
+            ],
+        )?;
+        let log = ClientLog::default();
+        let consumer = create(&options, &config, log.clone())?;
+        Ok(Self { consumer, log, options })
+    }
+
+    /// Reads one message. Blocks up to the options' timeout for each question to the broker.
+    pub(crate) fn fetch(&self, address: &MessageAddress) -> Result<FetchedMessage, FetchError> {
+        let MessageAddress { topic, partition, .. } = address;
+        let hint = "check its name";
+        let client = self.consumer.client();
+        let asked = require_topic(client, &self.log, &self.options, topic, hint);
+        let n_partitions = asked.map_err(|error| match error {
+            KafkaError::Unreachable { .. } => self.unreachable(),
+            other => other.into(),
+        })?;
+        if usize::try_from(*partition).is_ok_and(|partition| partition >= n_partitions) {
+            let (topic, partition) = (topic.clone(), *partition);
+            return Err(FetchError::NoPartition { topic, partition, n_partitions });
+        }
+        let watermarks = self.consumer.fetch_watermarks(topic, *partition, self.options.timeout);
+        let (low, high) = watermarks.map_err(|error| self.failed("asking for offsets", error))?;
+        let offset = match address.offset {
+            MessageOffset::Earliest | MessageOffset::Latest if low >= high => {
+                let (topic, partition) = (topic.clone(), *partition);
+                return Err(FetchError::Empty { topic, partition, high });
+            }
+            MessageOffset::Earliest => low,
+            MessageOffset::Latest => high - 1,
+            MessageOffset::At(offset) => offset,
+        };
+        if !(low..high).contains(&offset) {
+            let (topic, partition) = (topic.clone(), *partition);
+            return Err(FetchError::OutOfRange { topic, partition, offset, low, high });
+        }
+        let mut assignment = TopicPartitionList::with_capacity(1);
+        let assigned = assignment
+            .add_partition_offset(topic, *partition, Offset::Offset(offset))
+            .and_then(|()| self.consumer.assign(&assignment));
+        assigned.map_err(|error| self.failed("assigning a partition", error))?;
+        let message = self.receive(topic, *partition, offset);
+        // What was fetched ahead is of no use to the next question.
+        let unassigned = self.consumer.unassign();
+        let message = message?;
+        unassigned.map_err(|error| self.failed("giving a partition back", error))?;
+        Ok(message)
+    }
+
+    fn receive(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<FetchedMessage, FetchError> {
+        let topic = topic.to_owned();
+        let deadline = Instant::now() + self.options.timeout;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let timeout = self.options.timeout;
+                return Err(FetchError::TimedOut { topic, partition, offset, timeout });
+            }
+            match self.consumer.poll(left) {
+                None => {}
+                // Left from an assignment before this one.
+                Some(Ok(message)) if message.partition() != partition => {}
+                Some(Ok(message)) if message.topic() != topic => {}
+                Some(Ok(message)) if message.offset() == offset => return Ok(owned(&message)),
+                Some(Ok(message)) => {
+                    let next = Some(message.offset());
+                    return Err(FetchError::Gap { topic, partition, offset, next });
+                }
+                Some(Err(LibError::PartitionEOF(at))) if at == partition => {
+                    return Err(FetchError::Gap { topic, partition, offset, next: None });
+                }
+                Some(Err(error)) if is_unanswered(&error) || is_about_group(&error) => {
+                    tracing::debug!(%error, "while waiting for a message");
+                }
+                Some(Err(error)) => return Err(self.failed("reading a message", error)),
+            }
+        }
+    }
+
+    fn failed(&self, action: &'static str, error: LibError) -> FetchError {
+        if is_unanswered(&error) {
+            return self.unreachable();
+        }
+        self.options.client_error(action)(error).into()
+    }
+
+    fn unreachable(&self) -> FetchError {
+        // A consumer hears why only when it is polled.
+        let deadline = Instant::now() + Duration::from_millis(100);
+        while self.log.last_error().is_none() && Instant::now() < deadline {
+            self.consumer.poll(Duration::from_millis(10));
+        }
+        let KafkaOptions { brokers, timeout, .. } = self.options.clone();
+        let reason = self.log.last_error().unwrap_or_else(|| "no answer".to_owned());
+        FetchError::Unreachable { brokers, timeout, reason }
+    }
+}
+
+impl ConsumerContext for ClientLog {}
+
+/// librdkafka looks for the coordinator of a group that it will never join.
+fn is_about_group(error: &LibError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::GroupAuthorizationFailed
+                | RDKafkaErrorCode::CoordinatorNotAvailable
+                | RDKafkaErrorCode::CoordinatorLoadInProgress
+                | RDKafkaErrorCode::NotCoordinator
+        )
+    )
+}
+
+fn owned(message: &BorrowedMessage<'_>) -> FetchedMessage {
+    let owned = |value: Option<&[u8]>| value.map(<[u8]>::to_vec);
+    let headers = headers(message).into_iter();
+    FetchedMessage {
+        offset: message.offset(),
+        timestamp: message.timestamp(),
+        key: owned(message.key()),
+        headers: headers.map(|(name, value)| (name.into_owned(), owned(value))).collect(),
+        value: owned(message.payload()),
+    }
+}
