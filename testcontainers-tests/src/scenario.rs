@@ -22,7 +22,9 @@ use volley::{
     shutdown::Shutdown,
     source::SyntheticOptions,
 };
-use volley_core::{batcher::BatchLimits, codec::CodecOptions, decode::decode, host::MetricSet};
+use volley_core::{
+    batcher::BatchLimits, codec::CodecOptions, decode::decode, host::MetricSet, layout,
+};
 
 use crate::{Access, Loader, PATIENCE, Stack, StackKind, eventually, stack::Broker};
 
@@ -209,6 +211,7 @@ impl<'a> Scenario<'a> {
             until_idle: Some(Duration::from_millis(200)),
             retry_for: Some(PATIENCE),
             max_inflight_bytes: 64 << 20,
+            payload_limits: layout::Options::default(),
         }
     }
 

@@ -3,7 +3,7 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 use clap::{Args, ValueEnum};
 
 use super::{
-    args::{ClickHouseArgs, KafkaArgs, RunArgs},
+    args::{ClickHouseArgs, KafkaArgs, PayloadArgs, RunArgs},
     output::{line, print_result},
 };
 use crate::{
@@ -104,6 +104,9 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Limits")]
     retry_for: Option<Duration>,
 
+    #[command(flatten)]
+    payload: PayloadArgs,
+
     #[command(flatten, next_help_heading = "Limits")]
     run: RunArgs,
 }
@@ -153,6 +156,7 @@ impl LoadArgs {
             until_idle: self.until_idle,
             retry_for: self.retry_for,
             max_inflight_bytes: self.run.max_inflight_bytes.get(),
+            payload_limits: self.payload.limits(),
         })
     }
 }

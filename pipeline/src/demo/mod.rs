@@ -13,7 +13,7 @@ use std::{
 use arrow::json::LineDelimitedWriter;
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
-use volley_core::{batcher::BatchLimits, codec::CodecOptions, host::MetricSet};
+use volley_core::{batcher::BatchLimits, codec::CodecOptions, host::MetricSet, layout};
 use volley_embedded::{BrokerError, EmbeddedBroker, EmbeddedClickHouse};
 
 use crate::{
@@ -248,6 +248,7 @@ fn load_options(kafka: KafkaOptions, clickhouse: ClickHouseOptions) -> LoadOptio
         until_idle: None,
         retry_for: Some(TIMEOUT),
         max_inflight_bytes: 64 << 20,
+        payload_limits: layout::Options::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use rdkafka::{
 };
 
 use super::{
-    ClientLog, KafkaError, KafkaOptions, MessageAddress, MessageOffset, create, headers::headers,
+    ClientLog, KafkaError, KafkaOptions, MessageAddress, MessageOffset, create, headers,
     is_unanswered, require_topic,
 };
 use crate::human::Seconds;

@@ -14,6 +14,7 @@ pub(crate) use client::{ClientLog, create};
 pub use client::{KafkaOptions, ParsePropertyError, Property};
 pub use error::KafkaError;
 pub(crate) use fetch::{FetchedMessage, Fetcher};
+pub(crate) use headers::headers;
 pub use sender::{Delivered, DeliveryObserver, Outgoing, Sender, SenderOptions};
 pub(crate) use topic::{
     create_topic, is_in_process_broker, is_unanswered, message_limit, require_topic,

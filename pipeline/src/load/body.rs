@@ -29,19 +29,24 @@ pub(crate) struct Body {
     pub(crate) is_reencoded: bool,
 }
 
-/// One Arrow stream that holds the rows of all payloads, which have one schema.
-pub(crate) fn body(schema: &SchemaRef, payloads: &[Bytes]) -> Result<Body, BodyError> {
-    match splice(payloads) {
+/// One Arrow stream that holds the rows of all payloads, which have one schema and are within
+/// `limits`.
+pub(crate) fn body(
+    schema: &SchemaRef,
+    payloads: &[Bytes],
+    limits: &Options,
+) -> Result<Body, BodyError> {
+    match splice(payloads, limits) {
         Ok(chunks) => Ok(Body { chunks, is_reencoded: false }),
         Err(error) => {
             tracing::debug!(%error, "payloads do not splice; decoding them");
-            Ok(Body { chunks: vec![reencode(schema, payloads)?], is_reencoded: true })
+            Ok(Body { chunks: vec![reencode(schema, payloads, limits)?], is_reencoded: true })
         }
     }
 }
 
-fn splice(payloads: &[Bytes]) -> Result<Vec<Bytes>, SpliceError> {
-    let mut splicer = Splicer::new(&Options::default());
+fn splice(payloads: &[Bytes], limits: &Options) -> Result<Vec<Bytes>, SpliceError> {
+    let mut splicer = Splicer::new(limits);
     for payload in payloads {
         splicer.push(payload)?;
     }
@@ -61,8 +66,8 @@ fn splice(payloads: &[Bytes]) -> Result<Vec<Bytes>, SpliceError> {
     Ok(spliced.slices().map(chunk).collect())
 }
 
-fn reencode(schema: &SchemaRef, payloads: &[Bytes]) -> Result<Bytes, BodyError> {
-    let mut decoder = Decoder::default();
+fn reencode(schema: &SchemaRef, payloads: &[Bytes], limits: &Options) -> Result<Bytes, BodyError> {
+    let mut decoder = Decoder::new(limits.clone());
     let mut batches = Vec::new();
     for payload in payloads {
         batches
@@ -98,7 +103,7 @@ mod tests {
     fn payloads_are_spliced_without_copying_their_messages() {
         let (one, two) = (payload(vec![1, 2], Framing::Stream), payload(vec![3], Framing::File));
         let payloads = [one.1.clone(), two.1.clone()];
-        let body = body(&one.0.schema(), &payloads).unwrap();
+        let body = body(&one.0.schema(), &payloads, &Options::default()).unwrap();
         assert!(!body.is_reencoded);
         for (chunk, payload) in body.chunks[1..3].iter().zip(&payloads) {
             assert!(payload.as_ptr_range().contains(&chunk.as_ptr()));
@@ -121,7 +126,7 @@ mod tests {
         writer.write(&batch).unwrap();
         writer.finish().unwrap();
         drop(writer);
-        let body = body(&batch.schema(), &[payload, old.into()]).unwrap();
+        let body = body(&batch.schema(), &[payload, old.into()], &Options::default()).unwrap();
         assert!(body.is_reencoded);
         assert_eq!(decode(&body.chunks.concat()).unwrap(), [batch.clone(), batch]);
     }

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use volley_core::{
     clickhouse::{accepts, column_type, insert_into, quote_identifier},
     fingerprint::{Fingerprint, type_name},
+    layout,
 };
 
 use super::{Block, Delivery, LoadOptions, body::body, intent::Intent, options::InsertProblem};
@@ -47,6 +48,7 @@ pub(crate) struct Inserter {
     creation: Creation,
     delivery: Delivery,
     retry_for: Option<Duration>,
+    payload_limits: layout::Options,
     shutdown: Shutdown,
     /// The insert statement of each schema for which the table has been looked at.
     statements: Mutex<HashMap<Fingerprint, Arc<str>>>,
@@ -61,6 +63,7 @@ impl Inserter {
             creation: options.creation.clone(),
             delivery: options.delivery,
             retry_for: options.retry_for,
+            payload_limits: options.payload_limits.clone(),
             shutdown,
             statements: Mutex::default(),
         }
@@ -81,7 +84,8 @@ impl Inserter {
         }
         let body = {
             let (schema, payloads) = (schema.clone(), block.payloads.clone());
-            let making = tokio::task::spawn_blocking(move || body(&schema, &payloads));
+            let limits = self.payload_limits.clone();
+            let making = tokio::task::spawn_blocking(move || body(&schema, &payloads, &limits));
             match making.await {
                 Ok(body) => body?,
                 Err(error) => std::panic::resume_unwind(error.into_panic()),

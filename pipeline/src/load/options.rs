@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use volley_core::layout::Diagnostic;
+use volley_core::layout::{self, Diagnostic};
 
 use super::{Block, BlockLimits, Delivery, body::BodyError, intent::UnknownIntent};
 use crate::{
@@ -36,6 +36,8 @@ pub struct LoadOptions {
     pub retry_for: Option<Duration>,
     /// Most payload bytes held; consumption pauses above it.
     pub max_inflight_bytes: usize,
+    /// What a payload may claim; one that claims more stops the run like a damaged one.
+    pub payload_limits: layout::Options,
 }
 
 /// Why loading stopped early. What was inserted before is committed; the rest stays in the topic.
@@ -115,8 +117,8 @@ pub enum MessageProblem {
         /// In the header.
         expected: u32,
     },
-    /// The value is not a whole, sound payload.
-    #[error(transparent)]
+    /// The value is not a whole, sound payload, or claims more than the limits allow.
+    #[error("{0}{hint}", hint = way_out(.0))]
     Damaged(Box<Diagnostic>),
     /// A record batch without a schema before it.
     #[error("the message has no schema")]
@@ -124,6 +126,13 @@ pub enum MessageProblem {
     /// Streams of several schemas in one message; no insert could take them together.
     #[error("the message holds streams of different schemas")]
     SeveralSchemas,
+}
+
+fn way_out(found: &Diagnostic) -> &'static str {
+    match found.code {
+        layout::Code::OverCap => "; raise --max-batch-bytes if you trust the writer",
+        _ => "",
+    }
 }
 
 /// Why a block was not inserted.

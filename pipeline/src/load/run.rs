@@ -5,11 +5,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use rdkafka::{
-    Message as _,
-    error::KafkaError as LibError,
-    message::{BorrowedMessage, Headers as _},
-};
+use rdkafka::{Message as _, error::KafkaError as LibError, message::BorrowedMessage};
 use tokio::task::JoinSet;
 use volley_core::headers::{MessageHeaders, checksum};
 
@@ -22,7 +18,12 @@ use super::{
     options::{InsertProblem, MessageProblem},
     schemas::Schemas,
 };
-use crate::{clickhouse::ClickHouse, human::Causes, kafka::is_unanswered, shutdown::Shutdown};
+use crate::{
+    clickhouse::ClickHouse,
+    human::Causes,
+    kafka::{headers, is_unanswered},
+    shutdown::Shutdown,
+};
 
 /// Runs until `shutdown` is requested or the topic has been idle for as long as the options say;
 /// then inserts and commits what it has read.
@@ -110,12 +111,12 @@ impl Loading {
         Self {
             planner: BlockPlanner::new(options.limits),
             lanes: Lanes::new(options.delivery),
+            schemas: Schemas::new(&options.payload_limits),
             options,
             inserter,
             observer,
             start: Instant::now(),
             inserts: JoinSet::new(),
-            schemas: Schemas::default(),
             n_inflight_bytes: 0,
             is_paused: false,
             n_unpaused: 0,
@@ -469,8 +470,8 @@ impl Loading {
 /// Checksum of the value, compared with the one in its headers, if they have one.
 fn check_sum(message: &BorrowedMessage<'_>, payload: &[u8]) -> Result<u32, MessageProblem> {
     let found = checksum(payload);
-    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
-    let pairs = headers.map(|header| (header.key, header.value.unwrap_or_default()));
+    let headers = headers(message);
+    let pairs = headers.iter().map(|(name, value)| (&**name, value.unwrap_or_default()));
     match MessageHeaders::parse(pairs).crc32c {
         Some(expected) if found != expected => Err(MessageProblem::Checksum { found, expected }),
         _ => Ok(found),

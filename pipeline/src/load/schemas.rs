@@ -3,13 +3,13 @@ use std::{collections::HashMap, sync::Arc};
 use arrow::datatypes::{Schema, SchemaRef};
 use volley_core::{
     fingerprint::Fingerprint,
-    layout::{Layout, SchemaLayout, Walker},
+    layout::{Layout, Options, SchemaLayout, Walker},
 };
 
 use super::options::MessageProblem;
 
 /// Looks into payloads without decoding them, and remembers the schemas it has seen.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Schemas {
     walker: Walker,
     /// The walker hands out one schema for as long as it does not change.
@@ -18,6 +18,11 @@ pub(crate) struct Schemas {
 }
 
 impl Schemas {
+    /// Refuses payloads that claim more than `limits`.
+    pub(crate) fn new(limits: &Options) -> Self {
+        Self { walker: Walker::new(limits.clone()), last: None, known: HashMap::new() }
+    }
+
     /// Schema and number of rows of a payload, which is sound if there is no error.
     pub(crate) fn read(&mut self, payload: &[u8]) -> Result<(Fingerprint, usize), MessageProblem> {
         let layout = self.walker.check(payload).map_err(MessageProblem::Damaged)?;

@@ -57,3 +57,21 @@ fn little_memory_is_enough() {
     assert_eq!(topic.committed(), topic.ends(), "{run}");
     assert_same_rows(&topic, &database);
 }
+
+#[test]
+fn a_payload_that_claims_too_much_is_refused_until_it_is_allowed() {
+    let Some(database) = database() else {
+        return;
+    };
+    let topic = broker().topic(1);
+    topic.fill(1000);
+    let load = || topic.load(database.url(), &database.table()).args(["--until-idle", "500ms"]);
+    let run = load().args(["--max-batch-bytes", "1kB"]).run().fails();
+    run.says(&["partition 0 offset 0", "over-cap", "raise --max-batch-bytes"]);
+    assert_eq!(topic.committed(), [0]);
+    assert_eq!(
+        load().args(["--max-batch-bytes", "1MB"]).run().succeeds().count("rows_loaded"),
+        1000
+    );
+    assert_same_rows(&topic, &database);
+}

@@ -65,6 +65,20 @@ fn a_value_that_was_cut_short() {
 }
 
 #[test]
+fn a_header_with_any_name_is_ignored() {
+    let Some(database) = database() else {
+        return;
+    };
+    let (donor, topic) = (broker().topic(1), broker().topic(1));
+    donor.fill(100);
+    for message in donor.messages() {
+        topic.put_with_header_name(message.payload.as_deref().unwrap(), c"\xff\x01");
+    }
+    let load = topic.load(database.url(), &database.table()).args(["--until-idle", "500ms"]);
+    assert_eq!(load.run().succeeds().count("rows_loaded"), 100);
+}
+
+#[test]
 fn good_messages_need_no_headers() {
     let Some(database) = database() else {
         return;

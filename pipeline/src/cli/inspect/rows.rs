@@ -16,7 +16,8 @@ use arrow::{
 use serde_json::value::RawValue;
 use unicode_width::UnicodeWidthStr as _;
 use volley_core::{
-    decode::{DecodeError, Head},
+    decode::DecodeError,
+    head::Head,
     fingerprint::type_name,
 };
 

@@ -106,6 +106,14 @@ fn messages_of_others_are_as_good() {
 }
 
 #[test]
+fn a_header_may_have_any_name() {
+    let topic = broker().topic(1);
+    topic.put_with_header_name(b"no arrow", c"\xff\x1b");
+    let run = inspect(&[&address(&topic, "0/0")]).run().exits_with(1);
+    assert!(run.stdout.contains("headers     \u{fffd}\\u{1b}"), "{run}");
+}
+
+#[test]
 fn a_tombstone_is_a_no() {
     let topic = broker().topic(1);
     topic.put(0, None, &[]);

@@ -1,4 +1,5 @@
 use std::{
+    ffi::{CStr, CString},
     net::TcpListener,
     sync::LazyLock,
     time::{Duration, Instant},
@@ -137,6 +138,44 @@ impl Topic<'_> {
             BaseRecord::to(&self.name).partition(partition).headers(owned);
         record.payload = value;
         producer.send(record).unwrap_or_else(|(error, _)| panic!("{error}"));
+        producer.flush(PATIENCE).unwrap();
+    }
+
+    /// Puts a message into partition 0 whose header has a name that need not be UTF-8, which
+    /// `rdkafka` would not send.
+    #[allow(unsafe_code)]
+    pub(crate) fn put_with_header_name(&self, value: &[u8], name: &CStr) {
+        use rdkafka::bindings::{rd_kafka_produceva, rd_kafka_vtype_t::*, rd_kafka_vu_t};
+
+        let producer: BaseProducer =
+            ClientConfig::new().set("bootstrap.servers", self.broker.address()).create().unwrap();
+        let topic = CString::new(self.name.clone()).unwrap();
+        // SAFETY: each argument is of the type that goes with its tag, and all of them outlive the
+        // call, which copies the value.
+        let error = unsafe {
+            let argument = |vtype, set: &dyn Fn(&mut rd_kafka_vu_t)| {
+                let mut argument = rd_kafka_vu_t { vtype, ..std::mem::zeroed() };
+                set(&mut argument);
+                argument
+            };
+            let arguments = [
+                argument(RD_KAFKA_VTYPE_TOPIC, &|a| a.u.cstr = topic.as_ptr()),
+                argument(RD_KAFKA_VTYPE_PARTITION, &|a| a.u.i32_ = 0),
+                argument(RD_KAFKA_VTYPE_MSGFLAGS, &|a| a.u.i = 2),
+                argument(RD_KAFKA_VTYPE_VALUE, &|a| {
+                    a.u.mem.ptr = value.as_ptr().cast_mut().cast();
+                    a.u.mem.size = value.len();
+                }),
+                argument(RD_KAFKA_VTYPE_HEADER, &|a| {
+                    a.u.header.name = name.as_ptr();
+                    a.u.header.val = c"x".as_ptr().cast();
+                    a.u.header.size = 1;
+                }),
+            ];
+            let client = producer.client().native_ptr();
+            rd_kafka_produceva(client, arguments.as_ptr(), arguments.len())
+        };
+        assert!(error.is_null());
         producer.flush(PATIENCE).unwrap();
     }
 
