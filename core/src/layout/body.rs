@@ -16,6 +16,8 @@ pub(super) struct Stop;
 /// What the length of a column must be, given its parent.
 #[derive(Clone, Copy, Debug)]
 enum Length {
+    /// That of the message, for a column at the top of a record batch.
+    Rows(u64),
     Exactly(u64),
     AtLeast(u64),
     Any,
@@ -50,6 +52,8 @@ impl<'p> Walk<'p, '_> {
         self.layout.regions.reserve(buffers.len() + 2);
         let mut reader = BodyReader {
             first_region: self.layout.regions.len(),
+            first_column: columns.start,
+            are_rows_at_fault: false,
             walk: self,
             schema,
             index,
@@ -69,7 +73,7 @@ impl<'p> Walk<'p, '_> {
         let mut next = columns.start;
         let mut result = Ok(());
         while next < columns.end && result.is_ok() {
-            result = reader.column(next, Length::Exactly(rows));
+            result = reader.column(next, Length::Rows(rows));
             next = schema.columns[next].end;
         }
         if result.is_ok() {
@@ -106,6 +110,10 @@ pub(super) struct BodyReader<'r, 'p, 'w> {
     pub(super) is_in_order: bool,
     /// The first region of this body.
     pub(super) first_region: usize,
+    /// The column of the first node.
+    first_column: usize,
+    /// Whether all columns agree on another number of rows than the message's, which is reported.
+    are_rows_at_fault: bool,
 }
 
 impl BodyReader<'_, '_, '_> {
@@ -140,14 +148,7 @@ impl BodyReader<'_, '_, '_> {
         };
         let node = self.node(column, length)?;
         let bits = node.len.div_ceil(8);
-        // Union arrays have no nulls of their own since version 5; null and run-end encoded
-        // arrays never had any.
-        let has_validity = match layout.shape {
-            Shape::Null | Shape::RunEndEncoded => false,
-            Shape::Union { .. } => self.version < 5,
-            _ => true,
-        };
-        if has_validity {
+        if layout.shape.has_validity(self.version) {
             let is_read = node.null_count > 0 && !matches!(layout.shape, Shape::Union { .. });
             let least = if is_read { bits } else { 0 };
             self.buffer(column, BufferKind::Validity, least..bits, 1)?;
@@ -216,6 +217,9 @@ impl BodyReader<'_, '_, '_> {
             self.report(Code::NodeCount, column, None, self.at, found, expected);
             return Err(Stop);
         }
+        let shape = &self.schema.columns[column].shape;
+        let (buffer, has_validity) = (shape.sized_buffer(), shape.has_validity(self.version));
+        let is_null = *shape == Shape::Null;
         let node = self.nodes.get(self.next_node);
         self.next_node += 1;
         // A bit for each value bounds what readers make of columns that store nothing, and
@@ -226,26 +230,32 @@ impl BodyReader<'_, '_, '_> {
             _ => {
                 let found = format!("{} values", node.length());
                 let code = if node.length() < 0 { Code::NodeLength } else { Code::OverCap };
-                self.report(code, column, None, self.at, found, format!("0 to {max}"));
+                self.report(code, column, buffer, self.at, found, format!("0 to {max}"));
                 return Err(Stop);
             }
         };
         let expected = match length {
-            Length::Exactly(expected) if len != expected => Some(format!("{expected}")),
+            Length::Rows(rows) if len != rows && self.columns_agree(len) => {
+                self.rows_at_fault(rows, len);
+                None
+            }
+            Length::Rows(expected) | Length::Exactly(expected) if len != expected => {
+                Some(format!("{expected}"))
+            }
             Length::AtLeast(least) if len < least => Some(format!("at least {least}")),
             _ => None,
         };
         if let Some(expected) = expected {
             let found = format!("{len} values");
-            self.report(Code::NodeLength, column, None, self.at, found, expected);
+            self.report(Code::NodeLength, column, buffer, self.at, found, expected);
         }
-        let is_null = self.schema.columns[column].shape == Shape::Null;
         let null_count = match u64::try_from(node.null_count()) {
             Ok(nulls) if nulls <= len && (!is_null || nulls == len) => nulls,
             _ => {
                 let found = format!("{} nulls", node.null_count());
                 let expected = if is_null { format!("{len}") } else { format!("0 to {len}") };
-                self.report(Code::NullCount, column, None, self.at, found, expected);
+                let buffer = has_validity.then_some(BufferKind::Validity);
+                self.report(Code::NullCount, column, buffer, self.at, found, expected);
                 0
             }
         };
@@ -253,6 +263,30 @@ impl BodyReader<'_, '_, '_> {
         let node = NodeLayout { column, len, null_count };
         self.walk.layout.nodes.push(node);
         Ok(node)
+    }
+
+    /// Whether the message has several columns at the top, all of this length.
+    fn columns_agree(&self, len: u64) -> bool {
+        let (mut n_columns, mut next) = (0, 0);
+        while let Some(column) = self.schema.columns.get(self.first_column + next)
+            && next < self.nodes.len()
+        {
+            if u64::try_from(self.nodes.get(next).length()) != Ok(len) {
+                return false;
+            }
+            n_columns += 1;
+            next = column.end - self.first_column;
+        }
+        n_columns > 1
+    }
+
+    /// Says once that the message has another number of rows than its columns.
+    fn rows_at_fault(&mut self, rows: u64, len: u64) {
+        if !std::mem::replace(&mut self.are_rows_at_fault, true) {
+            let found = format!("{rows} rows");
+            let expected = format!("{len}, as every column has");
+            self.walk.report_in(self.index, Code::RowCount, self.at, found, expected);
+        }
     }
 
     fn variadic_count(&mut self, column: usize) -> Result<usize, Stop> {
@@ -266,7 +300,8 @@ impl BodyReader<'_, '_, '_> {
                 let found =
                     found.map_or("none".to_owned(), |(count, _)| format!("{count} buffers"));
                 let expected = format!("0 to {left}, as are left");
-                self.report(Code::VariadicCount, column, None, self.at, found, expected);
+                let buffer = Some(BufferKind::ViewData);
+                self.report(Code::VariadicCount, column, buffer, self.at, found, expected);
                 Err(Stop)
             }
         }
@@ -279,7 +314,8 @@ impl BodyReader<'_, '_, '_> {
         if !is_defined && node.null_count < node.len {
             let found = format!("keys of dictionary {id}");
             let expected = "the dictionary before them".to_owned();
-            self.report(Code::DictionaryUndefined, column, None, self.at, found, expected);
+            let buffer = Some(BufferKind::Keys);
+            self.report(Code::DictionaryUndefined, column, buffer, self.at, found, expected);
         }
     }
 

@@ -48,14 +48,22 @@ impl BodyReader<'_, '_, '_> {
             (Ok(offset), Ok(length)) => offset.checked_add(length).map(|end| offset..end),
             _ => None,
         };
-        let Some(bounds) = bounds.filter(|bounds| bounds.end <= body_len) else {
-            let (offset, length) = (buffer.offset(), buffer.length());
-            let found = format!("{length} bytes from byte {offset} of the body");
-            let expected = format!("an end within its {body_len} bytes");
-            self.report(Code::BufferBounds, column, Some(kind), self.at, found, expected);
-            // Its place in the order is known, and nothing else: the columns after it still are.
-            self.push(column, kind, self.body.start..self.body.start, &Raw::default());
-            return Ok(());
+        let bounds = match bounds {
+            Some(bounds) if bounds.end <= body_len => bounds,
+            Some(bounds) if self.is_cut_off(&bounds) => {
+                self.cut_off(column, kind, &bounds);
+                return Ok(());
+            }
+            _ => {
+                let (offset, length) = (buffer.offset(), buffer.length());
+                let found = format!("{length} bytes from byte {offset} of the body");
+                let expected = format!("an end within its {body_len} bytes");
+                self.report(Code::BufferBounds, column, Some(kind), self.at, found, expected);
+                // Its place in the order is known, and nothing else: the columns after it still
+                // are.
+                self.push(column, kind, self.body.start..self.body.start, &Raw::default());
+                return Ok(());
+            }
         };
         let offset = self.body.start + bounds.start;
         let stored = bounds.len();
@@ -85,6 +93,25 @@ impl BodyReader<'_, '_, '_> {
         self.walk.charge(self.index, offset, raw.size);
         self.push(column, kind, offset..offset + stored, &raw);
         Ok(())
+    }
+
+    /// Whether a buffer lies within the whole body, of which the payload holds the beginning.
+    fn is_cut_off(&self, bounds: &Range<usize>) -> bool {
+        let declared = self.walk.cut.map(|cut| usize::try_from(cut.declared));
+        declared.is_some_and(|declared| declared.is_ok_and(|declared| bounds.end <= declared))
+    }
+
+    /// Names the first buffer that lacks bytes because the payload ends, and maps those it has.
+    fn cut_off(&mut self, column: usize, kind: BufferKind, bounds: &Range<usize>) {
+        if let Some(cut) = self.walk.cut.as_mut().filter(|cut| !cut.is_reported) {
+            cut.is_reported = true;
+            let found = format!("{} of {} bytes", self.body.len(), cut.declared);
+            let expected = format!("bytes {} to {} of the body", bounds.start, bounds.end);
+            let end = self.body.end;
+            self.report(Code::BodyLength, column, Some(kind), end, found, expected);
+        }
+        let start = self.body.start + bounds.start.min(self.body.len());
+        self.push(column, kind, start..self.body.end, &Raw::default());
     }
 
     fn push(&mut self, column: usize, kind: BufferKind, range: Range<usize>, raw: &Raw) {

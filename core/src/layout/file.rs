@@ -7,7 +7,7 @@ use arrow_ipc::{self as ipc, Block, MessageHeader, MetadataVersion};
 use flatbuffers::Vector;
 
 use super::diagnostic::Code;
-use super::frames::{CONTINUATION, first_line, verifier};
+use super::frames::{CONTINUATION, malformed, verifier};
 use super::regions::{Framing, MessageKind, MessageLayout, RegionKind, StreamLayout};
 use super::types::read_schema;
 use super::{Framed, SchemaLayout, Walk};
@@ -26,7 +26,10 @@ impl<'p> Walk<'p, '_> {
         self.layout.framing = Framing::File;
         self.region(0, MAGIC.len(), None, RegionKind::Magic);
         let payload: &'p [u8] = self.payload;
-        let range = self.footer_range();
+        let (range, fault) = match self.footer_range() {
+            Ok(range) => (Some(range), None),
+            Err(fault) => (None, Some(fault)),
+        };
         let end = range.as_ref().map_or(payload.len(), |range| range.start);
         let footer = range.and_then(|range| self.footer(range));
         self.footer_schema = footer.and_then(|footer| self.read_footer_schema(end, footer));
@@ -58,6 +61,10 @@ impl<'p> Walk<'p, '_> {
         if let Some(footer) = footer {
             self.compare_with_footer(end, footer);
         }
+        // Last, since the messages may have said by now in which buffer the file was cut off.
+        if let Some((at, found, expected)) = fault {
+            self.report(Code::FooterMissing, at, found, expected);
+        }
     }
 
     /// Reads the schema of a file without a prefix, as Polars writes it: nothing but the
@@ -83,15 +90,15 @@ impl<'p> Walk<'p, '_> {
         }
     }
 
-    /// Finds the footer from the end of the file.
-    fn footer_range(&mut self) -> Option<Range<usize>> {
+    /// Finds the footer from the end of the file; or says where it should be, what is there and
+    /// what was expected.
+    fn footer_range(&mut self) -> Result<Range<usize>, (usize, String, String)> {
         let payload: &'p [u8] = self.payload;
         let trailer_at = payload.len().checked_sub(TRAILER_LEN).filter(|&at| at >= MAGIC.len());
         let trailer = trailer_at.and_then(|at| payload.get(at..)?.split_first_chunk::<4>());
         let (Some(trailer_at), Some((length, MAGIC))) = (trailer_at, trailer) else {
             let expected = "a footer length and ARROW1 at the end";
-            self.report(Code::FooterMissing, payload.len(), "the end of the payload", expected);
-            return None;
+            return Err((payload.len(), "the end of the payload".to_owned(), expected.to_owned()));
         };
         let length = i32::from_le_bytes(*length);
         let start = usize::try_from(length).ok().and_then(|length| trailer_at.checked_sub(length));
@@ -99,18 +106,21 @@ impl<'p> Walk<'p, '_> {
             Some(start) if length > 0 && start >= MAGIC.len() => {
                 self.region(trailer_at, 4, None, RegionKind::FooterLength);
                 self.region(trailer_at + 4, MAGIC.len(), None, RegionKind::Magic);
-                Some(start..trailer_at)
+                Ok(start..trailer_at)
             }
             _ => {
                 let expected = format!("1 to {}", trailer_at - MAGIC.len());
-                self.report(Code::FooterMissing, trailer_at, format!("{length} bytes"), expected);
-                None
+                Err((trailer_at, format!("{length} bytes"), expected))
             }
         }
     }
 
     /// What lies between the end marker and the footer: nothing, or zeros that align it.
     pub(super) fn padding_before_footer(&mut self, at: usize, end: usize) {
+        if end == self.payload.len() {
+            // The rest of a footer that is missing, which is reported.
+            return;
+        }
         let gap = self.payload.get(at..end).unwrap_or_default();
         if gap.len() < MAX_ALIGNMENT && gap.iter().all(|&byte| byte == 0) {
             self.region(at, gap.len(), None, RegionKind::Padding);
@@ -128,8 +138,9 @@ impl<'p> Walk<'p, '_> {
         match ipc::root_as_footer_with_opts(&verifier(bytes), bytes) {
             Ok(footer) => Some(footer),
             Err(error) => {
-                let found = first_line(&error);
-                self.report(Code::FooterMalformed, range.start, found, "a footer");
+                let (position, found) = malformed(&error);
+                let at = range.start + position.min(range.len());
+                self.report(Code::FooterMalformed, at, found, "a footer");
                 None
             }
         }

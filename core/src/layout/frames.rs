@@ -4,12 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_ipc::{self as ipc, MessageHeader, MetadataVersion};
-use flatbuffers::{InvalidFlatbuffer, VerifierOptions};
+use flatbuffers::{ErrorTraceDetail, InvalidFlatbuffer, VerifierOptions};
 
 use super::diagnostic::{Code, Diagnostic};
 use super::regions::{Codec, Framing, MessageKind, MessageLayout, RegionKind, StreamLayout};
 use super::types::read_schema;
-use super::{Framed, LastSchema, SchemaLayout, Walk};
+use super::{Cut, Framed, LastSchema, SchemaLayout, Walk};
 
 pub(super) const CONTINUATION: [u8; 4] = [0xff; 4];
 
@@ -80,10 +80,14 @@ impl<'p> Walk<'p, '_> {
                         return;
                     };
                     at = layout.range().end;
+                    let is_cut = cut(message, &layout).is_some();
                     if !self.add(message, layout) {
                         return;
                     }
                     framed.push(message);
+                    if is_cut {
+                        return;
+                    }
                 }
             }
         }
@@ -146,12 +150,9 @@ impl<'p> Walk<'p, '_> {
             if after_end {
                 walk.report(Code::TrailingBytes, at, found, "nothing");
             } else {
-                walk.report(
-                    Code::TruncatedPrefix,
-                    at,
-                    found,
-                    format!("a prefix of {needed} bytes"),
-                );
+                let message = walk.layout.messages.len();
+                let expected = format!("a prefix of {needed} bytes");
+                walk.report_in(message, Code::TruncatedPrefix, at, found, expected);
             }
         };
         let Some(first) = self.word(at).filter(|_| end - at >= 4) else {
@@ -228,8 +229,9 @@ impl<'p> Walk<'p, '_> {
         let message = match ipc::root_as_message_with_opts(&verifier(metadata), metadata) {
             Ok(message) => message,
             Err(error) => {
-                let found = first_line(&error);
-                self.report_in(index, Code::MetadataMalformed, metadata_at, found, "a message");
+                let (position, found) = malformed(&error);
+                let at = metadata_at + position.min(metadata_len);
+                self.report_in(index, Code::MetadataMalformed, at, found, "a message");
                 return None;
             }
         };
@@ -243,21 +245,6 @@ impl<'p> Walk<'p, '_> {
                 return None;
             }
         };
-        let room = end - body_at;
-        layout.body_len = match usize::try_from(message.bodyLength()) {
-            Ok(body_len) if body_len <= room => body_len,
-            _ => {
-                let found = format!("{} bytes", message.bodyLength());
-                let expected = format!("0 to {room} bytes, as are left");
-                self.report_in(index, Code::BodyLength, metadata_at, found, expected);
-                return None;
-            }
-        };
-        let body_len = layout.body_len;
-        if !is_aligned || !body_len.is_multiple_of(8) {
-            let found = format!("{prefix_len} + {metadata_len} bytes and a body of {body_len}");
-            self.report_in(index, Code::MessageAlignment, at, found, "multiples of 8 bytes");
-        }
         layout.kind = match message.header_type() {
             MessageHeader::Schema => MessageKind::Schema,
             MessageHeader::RecordBatch => MessageKind::RecordBatch,
@@ -268,7 +255,38 @@ impl<'p> Walk<'p, '_> {
             }
             _ => MessageKind::Other,
         };
+        let room = end - body_at;
+        let has_columns =
+            matches!(layout.kind, MessageKind::RecordBatch | MessageKind::Dictionary { .. });
+        layout.body_len = match usize::try_from(message.bodyLength()) {
+            Ok(body_len) if body_len <= room => body_len,
+            // Which buffer the payload ends in shows when the message is read.
+            _ if has_columns => room,
+            _ => {
+                self.body_length(index, metadata_at, message.bodyLength(), room);
+                return None;
+            }
+        };
+        let body_len = layout.body_len;
+        let is_whole = cut(Some(message), &layout).is_none();
+        if is_whole && (!is_aligned || !body_len.is_multiple_of(8)) {
+            let found = format!("{prefix_len} + {metadata_len} bytes and a body of {body_len}");
+            self.report_in(index, Code::MessageAlignment, at, found, "multiples of 8 bytes");
+        }
         Some((Some(message), layout))
+    }
+
+    /// Says that a body does not fit what is left of the payload.
+    pub(super) fn body_length(
+        &mut self,
+        index: usize,
+        at: usize,
+        declared: i64,
+        room: usize,
+    ) {
+        let found = format!("{declared} bytes");
+        let expected = format!("0 to {room} bytes, as are left");
+        self.report_in(index, Code::BodyLength, at, found, expected);
     }
 
     /// Reads a schema message, or recognises it as the one read last.
@@ -331,9 +349,51 @@ impl<'p> Walk<'p, '_> {
     }
 }
 
-/// What the verifier says, without its trace.
-pub(super) fn first_line(error: &InvalidFlatbuffer) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
+/// The body length that a message declares, where the payload holds less.
+pub(super) fn cut(message: Framed<'_>, layout: &MessageLayout) -> Option<Cut> {
+    let declared = message?.bodyLength();
+    let is_whole = usize::try_from(declared).is_ok_and(|declared| declared == layout.body_len);
+    (!is_whole).then_some(Cut { declared, is_reported: false })
+}
+
+/// What the verifier says, and the byte of the flatbuffer where it came upon it: 0 where it gave up
+/// because there is too much.
+///
+/// ```text
+/// Range [1264, 1268) is out of bounds, in header.fields[2].name
+/// ```
+pub(super) fn malformed(error: &InvalidFlatbuffer) -> (usize, String) {
+    use InvalidFlatbuffer::*;
+    let trace = match error {
+        MissingRequiredField { error_trace, .. }
+        | InconsistentUnion { error_trace, .. }
+        | Utf8Error { error_trace, .. }
+        | MissingNullTerminator { error_trace, .. }
+        | Unaligned { error_trace, .. }
+        | RangeOutOfBounds { error_trace, .. }
+        | SignedOffsetOutOfBounds { error_trace, .. } => error_trace.as_ref(),
+        _ => &[],
+    };
+    let mut position = 0;
+    let mut path = String::new();
+    for step in trace.iter().rev() {
+        position = match step {
+            ErrorTraceDetail::TableField { field_name, position } => {
+                let dot = if path.is_empty() { "" } else { "." };
+                path = format!("{path}{dot}{field_name}");
+                *position
+            }
+            ErrorTraceDetail::VectorElement { index, position } => {
+                path = format!("{path}[{index}]");
+                *position
+            }
+            ErrorTraceDetail::UnionVariant { position, .. } => *position,
+        };
+    }
+    let text = error.to_string();
+    let text = text.lines().next().unwrap_or_default().trim_end_matches('.');
+    let place = if path.is_empty() { path } else { format!(", in {path}") };
+    (position, format!("{text}{place}"))
 }
 
 /// The kind of a message, for a sentence.

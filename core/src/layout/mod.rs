@@ -140,6 +140,7 @@ impl Walker {
             layout: Layout { bytes: payload.len(), ..Layout::default() },
             diagnostics: Diagnostics::default(),
             spent: Spent::default(),
+            cut: None,
         };
         if payload.starts_with(file::MAGIC) {
             walk.file();
@@ -177,6 +178,15 @@ struct Walk<'p, 'w> {
     layout: Layout,
     diagnostics: Diagnostics,
     spent: Spent,
+    /// Of the message at hand, where the payload ends inside its body.
+    cut: Option<Cut>,
+}
+
+/// A body that is longer than what is left of the payload.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    declared: i64,
+    is_reported: bool,
 }
 
 /// What the messages so far claim, against the limits.

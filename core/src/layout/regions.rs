@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::SchemaLayout;
 
 /// The structure of a payload, as far as it could be read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     /// How the messages are framed.
     pub framing: Framing,
@@ -159,7 +159,7 @@ impl fmt::Display for Codec {
 }
 
 /// One stream of a payload.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamLayout {
     /// Its bytes, from the schema message through the end marker. For a file: what lies between
     /// the magic and the footer.
@@ -171,7 +171,7 @@ pub struct StreamLayout {
 }
 
 /// One encapsulated message.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageLayout {
     /// What it holds.
     pub kind: MessageKind,

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, FieldRef, SchemaRef, UnionMode};
 
+use super::BufferKind;
+
 /// The schema of a stream, flattened: one [`Column`] for each field node that a message holds.
 ///
 /// The columns of the record batches come first, depth first, as Arrow orders the nodes and
 /// buffers of a message; then, for each dictionary, the columns of its values.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaLayout {
     /// The schema.
     pub schema: SchemaRef,
@@ -26,7 +28,7 @@ pub struct SchemaLayout {
 }
 
 /// A column at any depth.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
     /// The field, whose type says what the column holds. The values of a dictionary have the
     /// field of the column that uses it.
@@ -196,6 +198,32 @@ fn children(data_type: &DataType) -> Vec<&FieldRef> {
 }
 
 impl Shape {
+    /// Whether the column has a bitmap of its nulls in messages of this version. Unions have none
+    /// since version 5; null and run-end encoded columns never had any.
+    pub(super) fn has_validity(&self, version: u8) -> bool {
+        match self {
+            Self::Null | Self::RunEndEncoded => false,
+            Self::Union { .. } => version < 5,
+            _ => true,
+        }
+    }
+
+    /// The buffer whose size follows from the length of the column. Null and run-end encoded
+    /// columns have no buffers.
+    pub(super) fn sized_buffer(&self) -> Option<BufferKind> {
+        match self {
+            Self::Null | Self::RunEndEncoded => None,
+            Self::Boolean | Self::Fixed { .. } => Some(BufferKind::Values),
+            Self::Variable { .. } | Self::List { .. } | Self::ListView { .. } => {
+                Some(BufferKind::Offsets)
+            }
+            Self::View => Some(BufferKind::Views),
+            Self::FixedSizeList { .. } | Self::Struct => Some(BufferKind::Validity),
+            Self::Union { .. } => Some(BufferKind::TypeIds),
+            Self::Dictionary { .. } => Some(BufferKind::Keys),
+        }
+    }
+
     fn of(field: &FieldRef, data_type: &DataType) -> Self {
         match data_type {
             DataType::Null => Self::Null,
