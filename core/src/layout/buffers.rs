@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::body::{BodyReader, Stop};
 use super::diagnostic::Code;
 use super::regions::{BufferKind, BufferLayout, Codec, Region, RegionKind};
-use super::{lz4, zstd};
+use super::{Cut, lz4, zstd};
 
 /// Writers pad buffers to 64 bytes at most; a longer run of bytes between buffers is unexpected.
 const MAX_PADDING: usize = 63;
@@ -103,7 +103,8 @@ impl BodyReader<'_, '_, '_> {
 
     /// Names the first buffer that lacks bytes because the payload ends, and maps those it has.
     fn cut_off(&mut self, column: usize, kind: BufferKind, bounds: &Range<usize>) {
-        if let Some(cut) = self.walk.cut.as_mut().filter(|cut| !cut.is_reported) {
+        let is_first = |cut: &&mut Cut| !cut.is_reported && !bounds.is_empty();
+        if let Some(cut) = self.walk.cut.as_mut().filter(is_first) {
             cut.is_reported = true;
             let found = format!("{} of {} bytes", self.body.len(), cut.declared);
             let expected = format!("bytes {} to {} of the body", bounds.start, bounds.end);
@@ -238,6 +239,25 @@ impl BodyReader<'_, '_, '_> {
         self.cursor = end;
     }
 
+    /// Says that two buffers share bytes. Where the second ends as writers end buffers before the
+    /// `next` one, it is the first that is out of place or too long.
+    fn overlap(&mut self, first: BufferLayout, second: BufferLayout, next: usize) {
+        let end = second.end() - self.body.start;
+        let ends =
+            [8, 16, 32, 64].map(|alignment| self.body.start + end.next_multiple_of(alignment));
+        let (wrong, other) = if ends.contains(&next) { (first, second) } else { (second, first) };
+        let found = format!("bytes {} to {}", wrong.offset, wrong.end());
+        let column = self.schema.path(other.column);
+        let expected = format!(
+            "none of bytes {} to {} of column `{column}`, {} buffer",
+            other.offset,
+            other.end(),
+            other.kind
+        );
+        let kind = Some(wrong.kind);
+        self.report(Code::BufferOverlap, wrong.column, kind, wrong.offset, found, expected);
+    }
+
     /// Finishes the byte map of the body, from the buffer at `first` of the layout on.
     pub(super) fn close(&mut self, first: usize) {
         if !self.is_in_order {
@@ -247,14 +267,15 @@ impl BodyReader<'_, '_, '_> {
                 self.walk.layout.buffers.iter().copied().enumerate().skip(first).collect();
             sorted.retain(|(_, buffer)| buffer.stored > 0);
             sorted.sort_by_key(|(_, buffer)| buffer.offset);
-            for (position, buffer) in sorted {
-                let end = buffer.offset + buffer.stored;
-                if buffer.offset < self.cursor {
-                    let found = format!("bytes from {}", buffer.offset);
-                    let expected = format!("{} at least", self.cursor);
-                    let kind = Some(buffer.kind);
-                    let column = buffer.column;
-                    self.report(Code::BufferOverlap, column, kind, buffer.offset, found, expected);
+            let mut furthest: Option<BufferLayout> = None;
+            for (at, &(position, buffer)) in sorted.iter().enumerate() {
+                let end = buffer.end();
+                if let Some(before) = furthest.filter(|before| buffer.offset < before.end()) {
+                    let next = sorted.get(at + 1).map_or(self.body.end, |(_, next)| next.offset);
+                    self.overlap(before, buffer, next);
+                }
+                if furthest.is_none_or(|before| before.end() < end) {
+                    furthest = Some(buffer);
                 }
                 let start = buffer.offset.max(self.cursor);
                 if end > start {

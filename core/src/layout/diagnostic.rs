@@ -202,7 +202,9 @@ impl Diagnostics {
         self.found.len() - self.warnings
     }
 
-    pub(super) fn into_vec(self) -> Vec<Diagnostic> {
+    /// In the order of their messages, those of no message last.
+    pub(super) fn into_vec(mut self) -> Vec<Diagnostic> {
+        self.found.sort_by_key(|diagnostic| diagnostic.message.unwrap_or(usize::MAX));
         self.found
     }
 }

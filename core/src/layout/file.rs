@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_ipc::{self as ipc, Block, MessageHeader, MetadataVersion};
 use flatbuffers::Vector;
 
-use super::diagnostic::Code;
+use super::diagnostic::{Code, Diagnostic};
 use super::frames::{CONTINUATION, malformed, verifier};
 use super::regions::{Framing, MessageKind, MessageLayout, RegionKind, StreamLayout};
 use super::types::read_schema;
@@ -26,10 +26,7 @@ impl<'p> Walk<'p, '_> {
         self.layout.framing = Framing::File;
         self.region(0, MAGIC.len(), None, RegionKind::Magic);
         let payload: &'p [u8] = self.payload;
-        let (range, fault) = match self.footer_range() {
-            Ok(range) => (Some(range), None),
-            Err(fault) => (None, Some(fault)),
-        };
+        let range = self.footer_range();
         let end = range.as_ref().map_or(payload.len(), |range| range.start);
         let footer = range.and_then(|range| self.footer(range));
         self.footer_schema = footer.and_then(|footer| self.read_footer_schema(end, footer));
@@ -61,10 +58,6 @@ impl<'p> Walk<'p, '_> {
         if let Some(footer) = footer {
             self.compare_with_footer(end, footer);
         }
-        // Last, since the messages may have said by now in which buffer the file was cut off.
-        if let Some((at, found, expected)) = fault {
-            self.report(Code::FooterMissing, at, found, expected);
-        }
     }
 
     /// Reads the schema of a file without a prefix, as Polars writes it: nothing but the
@@ -90,15 +83,15 @@ impl<'p> Walk<'p, '_> {
         }
     }
 
-    /// Finds the footer from the end of the file; or says where it should be, what is there and
-    /// what was expected.
-    fn footer_range(&mut self) -> Result<Range<usize>, (usize, String, String)> {
+    /// Finds the footer from the end of the file.
+    fn footer_range(&mut self) -> Option<Range<usize>> {
         let payload: &'p [u8] = self.payload;
         let trailer_at = payload.len().checked_sub(TRAILER_LEN).filter(|&at| at >= MAGIC.len());
         let trailer = trailer_at.and_then(|at| payload.get(at..)?.split_first_chunk::<4>());
         let (Some(trailer_at), Some((length, MAGIC))) = (trailer_at, trailer) else {
             let expected = "a footer length and ARROW1 at the end";
-            return Err((payload.len(), "the end of the payload".to_owned(), expected.to_owned()));
+            self.report(Code::FooterMissing, payload.len(), "the end of the payload", expected);
+            return None;
         };
         let length = i32::from_le_bytes(*length);
         let start = usize::try_from(length).ok().and_then(|length| trailer_at.checked_sub(length));
@@ -106,11 +99,12 @@ impl<'p> Walk<'p, '_> {
             Some(start) if length > 0 && start >= MAGIC.len() => {
                 self.region(trailer_at, 4, None, RegionKind::FooterLength);
                 self.region(trailer_at + 4, MAGIC.len(), None, RegionKind::Magic);
-                Ok(start..trailer_at)
+                Some(start..trailer_at)
             }
             _ => {
                 let expected = format!("1 to {}", trailer_at - MAGIC.len());
-                Err((trailer_at, format!("{length} bytes"), expected))
+                self.report(Code::FooterMissing, trailer_at, format!("{length} bytes"), expected);
+                None
             }
         }
     }
@@ -211,15 +205,24 @@ impl<'p> Walk<'p, '_> {
         let (Some(first), Some(footer)) = (first, &self.footer_schema) else {
             return;
         };
-        if first.schema.fields() != footer.schema.fields() {
-            let found = match first.difference(footer) {
-                Some(difference) => {
-                    format!("{} in column `{}`", difference.found, difference.column)
-                }
-                None => "other names or metadata".to_owned(),
-            };
-            self.report(Code::FooterSchema, at, found, "the schema of the first message");
+        if first.schema.fields() == footer.schema.fields() {
+            return;
         }
+        let (column, found, expected) = match first.difference(footer) {
+            Some(difference) => (difference.column, difference.found, difference.expected),
+            None => (String::new(), "other names or metadata".to_owned(), "the same".to_owned()),
+        };
+        let is_schema = |message: &MessageLayout| message.kind == MessageKind::Schema;
+        self.diagnostics.push(Diagnostic {
+            code: Code::FooterSchema,
+            // Where the two differ, either may be damaged.
+            message: self.layout.messages.iter().position(is_schema),
+            column: Some(column).filter(|column| !column.is_empty()),
+            buffer: None,
+            offset: at,
+            found,
+            expected,
+        });
     }
 
     /// Compares the blocks of the footer with the messages of a kind, one by one.

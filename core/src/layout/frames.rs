@@ -277,13 +277,7 @@ impl<'p> Walk<'p, '_> {
     }
 
     /// Says that a body does not fit what is left of the payload.
-    pub(super) fn body_length(
-        &mut self,
-        index: usize,
-        at: usize,
-        declared: i64,
-        room: usize,
-    ) {
+    pub(super) fn body_length(&mut self, index: usize, at: usize, declared: i64, room: usize) {
         let found = format!("{declared} bytes");
         let expected = format!("0 to {room} bytes, as are left");
         self.report_in(index, Code::BodyLength, at, found, expected);

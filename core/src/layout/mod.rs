@@ -130,7 +130,8 @@ impl Walker {
     }
 
     /// Reads the structure of a payload: all of it where it is sound, and of a damaged one what
-    /// comes before the damage, with at least one diagnostic.
+    /// comes before the damage, with at least one diagnostic. Diagnostics are in the order of their
+    /// messages, those of no message last: damage to one message often shows in the next as well.
     pub fn walk(&mut self, payload: &[u8]) -> (Layout, Vec<Diagnostic>) {
         let mut walk = Walk {
             payload,

@@ -261,6 +261,13 @@ pub struct BufferLayout {
     pub is_stored_raw: bool,
 }
 
+impl BufferLayout {
+    /// One past its last byte in the payload.
+    pub(super) fn end(&self) -> usize {
+        self.offset + self.stored
+    }
+}
+
 /// What a buffer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
