@@ -176,6 +176,7 @@ struct First {
     message: Vec<u8>,
     version: u8,
     prefix_len: usize,
+    has_union: bool,
 }
 
 impl<'p> Splicer<'p> {
@@ -253,7 +254,8 @@ impl First {
         let version = layout.messages.first().map_or(5, |message| message.version);
         let mut prefix_lens = layout.messages.iter().map(|message| message.prefix_len);
         let prefix_len = prefix_lens.find(|&len| len > 0).unwrap_or(8);
-        Some(Self { schema, message, version, prefix_len })
+        let has_union = schema.has_union();
+        Some(Self { schema, message, version, prefix_len, has_union })
     }
 
     fn accept(&self, payload: usize, layout: &Layout) -> Result<(), SpliceError> {
@@ -275,7 +277,7 @@ impl First {
             }
         }
         for (index, message) in layout.messages.iter().enumerate() {
-            if message.version != self.version && self.schema.has_union() {
+            if message.version != self.version && self.has_union {
                 let (found, expected) = (message.version, self.version);
                 return Err(SpliceError::Version { payload, found, expected });
             }

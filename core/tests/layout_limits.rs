@@ -112,35 +112,8 @@ fn a_limit_holds_what_the_rows_take_and_no_more() {
 
 #[test]
 fn deep_schemas_are_refused() {
-    assert_eq!(codes(&deep(10_000, "c")), [Code::MetadataMalformed]);
-    assert_eq!(codes(&[deep(40, "c"), END.to_vec()].concat()), []);
-}
-
-/// A schema message of one column of lists, `depth` deep.
-fn deep(depth: usize, name: &str) -> Vec<u8> {
-    let mut fbb = flatbuffers::FlatBufferBuilder::new();
-    let name = fbb.create_string(name);
-    let null = arrow_ipc::NullBuilder::new(&mut fbb).finish();
-    let mut field = arrow_ipc::FieldBuilder::new(&mut fbb);
-    field.add_name(name);
-    field.add_type_type(arrow_ipc::Type::Null);
-    field.add_type_(null.as_union_value());
-    let mut child = field.finish();
-    for _ in 0..depth {
-        let list = arrow_ipc::ListBuilder::new(&mut fbb).finish();
-        let children = fbb.create_vector(&[child]);
-        let mut field = arrow_ipc::FieldBuilder::new(&mut fbb);
-        field.add_name(name);
-        field.add_type_type(arrow_ipc::Type::List);
-        field.add_type_(list.as_union_value());
-        field.add_children(children);
-        child = field.finish();
-    }
-    let fields = fbb.create_vector(&[child]);
-    let mut schema = arrow_ipc::SchemaBuilder::new(&mut fbb);
-    schema.add_fields(fields);
-    let schema = schema.finish().as_union_value();
-    forge::finish(fbb, arrow_ipc::MessageHeader::Schema, schema, 0, arrow_ipc::MetadataVersion::V5)
+    assert_eq!(codes(&forge::deep(10_000)), [Code::MetadataMalformed]);
+    assert_eq!(codes(&[forge::deep(40), END.to_vec()].concat()), []);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Reads a message against the schema of its stream: rows, dictionary, codec, then the body.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_ipc::{self as ipc, BodyCompressionMethod, CompressionType};
@@ -8,7 +9,12 @@ use super::body::Stop;
 use super::diagnostic::{Code, Diagnostic};
 use super::frames::{cut, header_name};
 use super::regions::{Codec, Framing, MessageKind, RegionKind};
+use super::schema::Shape;
 use super::{DictionaryState, Framed, SchemaLayout, Walk};
+
+/// How many fields a reader may look at for the dictionaries of a payload, a few seconds' worth: 4,096
+/// columns that all have one, or 100 columns with as many dictionaries in each of 1,600 batches.
+const MAX_LOOKUPS: u64 = 1 << 24;
 
 impl<'p> Walk<'p, '_> {
     /// Reads the message at this index of the layout.
@@ -109,6 +115,7 @@ impl<'p> Walk<'p, '_> {
             self.report_in(index, Code::DictionaryUnknown, at, format!("id {id}"), expected);
             return Err(Stop);
         };
+        self.charge_lookup(index, at, schema)?;
         let values = schema.dictionaries[position].values;
         let before = self.spent.dictionaries.get(position).copied().unwrap_or_default();
         let is_file = self.layout.framing == Framing::File;
@@ -137,16 +144,46 @@ impl<'p> Walk<'p, '_> {
         let end = schema.columns.get(values).map_or(values, |column| column.end);
         let codec = self.codec(index, at, batch)?;
         self.columns(index, batch, schema, values..end, rows, codec)?;
-        let mut raw = self.spent.raw - raw_before;
+        let mut raw = self.spent.raw - raw_before + self.inner_raw(schema, values..end);
         if is_delta {
-            // A reader appends by copying the dictionary as it was.
+            // A reader appends by copying the dictionary as it was, and what it refers to.
             self.charge(index, at, before.raw);
-            raw += before.raw;
+            raw = raw.saturating_add(before.raw);
         }
         if let Some(state) = self.spent.dictionaries.get_mut(position) {
             *state = DictionaryState { is_defined: true, raw };
         }
         Ok(())
+    }
+
+    /// What the dictionaries that these columns refer to have been charged.
+    fn inner_raw(&self, schema: &SchemaLayout, columns: Range<usize>) -> u64 {
+        let columns = schema.columns.get(columns).unwrap_or_default();
+        let inner = columns.iter().filter_map(|column| match column.shape {
+            Shape::Dictionary { id, .. } => {
+                self.spent.dictionaries.get(schema.dictionary(id)?).map(|state| state.raw)
+            }
+            _ => None,
+        });
+        inner.fold(0, u64::saturating_add)
+    }
+
+    /// Counts the fields that a reader goes over for each dictionary, to find the one that uses it.
+    fn charge_lookup(
+        &mut self,
+        index: usize,
+        at: usize,
+        schema: &SchemaLayout,
+    ) -> Result<(), Stop> {
+        let n_columns = schema.record_columns;
+        self.spent.lookups = self.spent.lookups.saturating_add(n_columns as u64);
+        if self.spent.lookups <= MAX_LOOKUPS {
+            return Ok(());
+        }
+        let found = format!("another dictionary for {n_columns} columns");
+        let expected = format!("at most {MAX_LOOKUPS} columns over all dictionaries");
+        self.report_in(index, Code::OverCap, at, found, expected);
+        Err(Stop)
     }
 
     /// Where the flatbuffer of a message begins.

@@ -66,6 +66,7 @@ impl<'p> Walk<'p, '_> {
             next_variadic: 0,
             cursor: body.start,
             is_in_order: true,
+            unread: body.len(),
             body,
             codec,
             version,
@@ -108,6 +109,8 @@ pub(super) struct BodyReader<'r, 'p, 'w> {
     pub(super) cursor: usize,
     /// Whether the buffers so far lie one after another.
     pub(super) is_in_order: bool,
+    /// Bytes of frames that may still be read: buffers with more in all share bytes.
+    pub(super) unread: usize,
     /// The first region of this body.
     pub(super) first_region: usize,
     /// The column of the first node.

@@ -166,6 +166,8 @@ impl BodyReader<'_, '_, '_> {
                         (Code::OverCap, found, format!("at most {max}"))
                     } else if size == 0 {
                         return Some(Raw::default());
+                    } else if !self.may_read(frame.len()) {
+                        return None;
                     } else if let Err(found) = self.frame(frame_at, frame, size) {
                         let expected = format!("a {} frame of {size} bytes", self.codec);
                         (Code::CompressedFrame, found, expected)
@@ -178,6 +180,14 @@ impl BodyReader<'_, '_, '_> {
         let (code, found, expected) = fault;
         self.report(code, column, Some(kind), range.start, found, expected);
         None
+    }
+
+    /// Keeps what is read linear in the body. Where it runs out, buffers overlap, which is reported
+    /// in the end.
+    fn may_read(&mut self, len: usize) -> bool {
+        let left = self.unread.checked_sub(len);
+        self.unread = left.unwrap_or(0);
+        left.is_some()
     }
 
     /// Compares what a frame says of itself with the declared size.
@@ -242,6 +252,9 @@ impl BodyReader<'_, '_, '_> {
     /// Says that two buffers share bytes. Where the second ends as writers end buffers before the
     /// `next` one, it is the first that is out of place or too long.
     fn overlap(&mut self, first: BufferLayout, second: BufferLayout, next: usize) {
+        if self.walk.diagnostics.is_full() {
+            return;
+        }
         let end = second.end() - self.body.start;
         let ends =
             [8, 16, 32, 64].map(|alignment| self.body.start + end.next_multiple_of(alignment));

@@ -2,7 +2,7 @@
 
 use arrow_schema::DataType;
 
-use super::schema::{Column, SchemaLayout, Shape, inner};
+use super::schema::{Column, SchemaLayout, Shape, inner, short};
 
 /// Where and how two schemas differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,14 +43,15 @@ impl SchemaLayout {
 
     fn column_difference(&self, at: usize, a: &Column, b: &Column) -> Option<SchemaDifference> {
         let differ = |expected: String, found: String| {
-            (expected != found).then(|| SchemaDifference::new(&self.path(at), expected, found))
+            Some(SchemaDifference::new(&self.path(at), expected, found))
         };
         let is_named = match a.parent.map(|parent| self.columns[parent].field.data_type()) {
             None => a.dictionary_of.is_none(),
             Some(parent) => matches!(inner(parent), DataType::Struct(_) | DataType::Union(_, _)),
         };
         if is_named && a.field.name() != b.field.name() {
-            return differ(format!("`{}`", a.field.name()), format!("`{}`", b.field.name()));
+            let name = |column: &Column| format!("`{}`", short(column.field.name()));
+            return differ(name(a), name(b));
         }
         if a.shape != b.shape
             || (a.end != b.end)
@@ -58,11 +59,12 @@ impl SchemaLayout {
         {
             let describe = |column: &Column| match column.shape {
                 Shape::Dictionary { id, .. } => {
-                    format!("type {} with dictionary id {id}", column.field.data_type())
+                    let data_type = column.field.data_type().to_string();
+                    format!("type {} with dictionary id {id}", short(&data_type))
                 }
-                _ => format!("type {}", column.field.data_type()),
+                _ => format!("type {}", short(&column.field.data_type().to_string())),
             };
-            return Some(SchemaDifference::new(&self.path(at), describe(a), describe(b)));
+            return differ(describe(a), describe(b));
         }
         if a.field.is_nullable() != b.field.is_nullable() {
             let text = |c: &Column| {
@@ -71,7 +73,7 @@ impl SchemaLayout {
             return differ(text(a).to_owned(), text(b).to_owned());
         }
         let extension = |column: &Column| match column.field.extension_type_name() {
-            Some(name) => format!("extension {name}"),
+            Some(name) => format!("extension {}", short(name)),
             None => "no extension".to_owned(),
         };
         if a.field.extension_type_name() != b.field.extension_type_name() {

@@ -3,19 +3,24 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
 use arrow_buffer::Buffer;
 use arrow_ipc::reader::{RecordBatchDecoder, read_dictionary};
-use arrow_ipc::{self as ipc, MetadataVersion};
 use arrow_schema::ArrowError;
 
 use super::diagnostic::{Code, Diagnostic};
 use super::frames::header;
 use super::regions::Layout;
-use super::{Options, SchemaLayout, walk};
+use super::schema::short;
+use super::{Options, walk};
 
-/// Walks a payload and, where its structure is sound, decodes every column by itself to find
-/// values that are not valid: compressed bytes that do not unpack, offsets out of order or range,
+/// How many findings are enough.
+const MAX_FINDINGS: usize = 200;
+
+/// Most columns at the top of a schema for which the one at fault is searched.
+const MAX_COLUMNS: usize = 1 << 10;
+
+/// Walks a payload and, where its structure is sound, decodes it to find the columns with values
+/// that are not valid: compressed bytes that do not unpack, offsets out of order or range,
 /// text that is not UTF-8, dictionary keys, type ids or views out of range, run ends that do not
 /// grow, null counts that are not those of the bitmap.
 ///
@@ -35,6 +40,9 @@ fn check_values(payload: &[u8], layout: &Layout, diagnostics: &mut Vec<Diagnosti
         if message.stream != stream {
             (stream, dictionaries) = (message.stream, HashMap::new());
         }
+        if diagnostics.len() >= MAX_FINDINGS {
+            return;
+        }
         let (Some(schema), Some(header)) = (layout.schema_of(message), header(payload, message))
         else {
             continue;
@@ -46,7 +54,7 @@ fn check_values(payload: &[u8], layout: &Layout, diagnostics: &mut Vec<Diagnosti
                 column,
                 buffer: None,
                 offset: message.body_offset(),
-                found: error.to_string(),
+                found: short(&error.to_string()).into_owned(),
                 expected: "valid values".to_owned(),
             });
         };
@@ -59,27 +67,23 @@ fn check_values(payload: &[u8], layout: &Layout, diagnostics: &mut Vec<Diagnosti
                 report(schema.dictionary_path(id).map(|path| format!("{path}[dictionary]")), error);
             }
         } else if let Some(batch) = header.header_as_record_batch() {
+            let values = |projection: Option<&[usize]>| {
+                let schema = Arc::clone(&schema.schema);
+                let decoder =
+                    RecordBatchDecoder::try_new(&body, batch, schema, &dictionaries, &version)?;
+                decoder.with_projection(projection).read_record_batch()
+            };
+            let Err(error) = values(None) else { continue };
+            // Each column takes a pass over all of them.
+            if schema.schema.fields().len() > MAX_COLUMNS {
+                report(None, error);
+                continue;
+            }
             for (position, column) in schema.top_columns().enumerate() {
-                let read = column_values(&body, batch, schema, &dictionaries, version, position);
-                if let Err(error) = read {
+                if let Err(error) = values(Some(&[position])) {
                     report(Some(schema.path(column)), error);
                 }
             }
         }
     }
-}
-
-fn column_values(
-    body: &Buffer,
-    batch: ipc::RecordBatch<'_>,
-    schema: &SchemaLayout,
-    dictionaries: &HashMap<i64, ArrayRef>,
-    version: MetadataVersion,
-    position: usize,
-) -> Result<(), ArrowError> {
-    let schema = Arc::clone(&schema.schema);
-    RecordBatchDecoder::try_new(body, batch, schema, dictionaries, &version)?
-        .with_projection(Some(&[position]))
-        .read_record_batch()?;
-    Ok(())
 }

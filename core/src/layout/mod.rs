@@ -200,6 +200,8 @@ struct Spent {
     lz4_excess: u64,
     /// Bytes of buffers that the LZ4 decoder sets up.
     lz4_scratch: u64,
+    /// Columns of the schema, for each dictionary.
+    lookups: u64,
     /// Dictionaries of the current stream, in the order of its schema.
     dictionaries: Vec<DictionaryState>,
     /// The stream they belong to.

@@ -78,12 +78,20 @@ impl Layout {
         first.chain(messages().filter(move |(_, message)| is_late(message)))
     }
 
+    /// The messages of a stream, as a part of [`messages`](Self::messages).
+    pub(super) fn messages_of(&self, stream: usize) -> Range<usize> {
+        let first = self.messages.partition_point(|message| message.stream < stream);
+        let n_messages =
+            self.messages[first..].iter().take_while(|message| message.stream == stream).count();
+        first..first + n_messages
+    }
+
     /// Sums over all messages of a stream, one entry for each of
     /// [`SchemaLayout::columns`], dictionary values included.
     pub fn column_totals(&self, stream: usize) -> Vec<ColumnTotals> {
         let schema = self.streams.get(stream).and_then(|stream| stream.schema.as_ref());
         let mut totals = vec![ColumnTotals::default(); schema.map_or(0, |s| s.columns.len())];
-        for message in self.messages.iter().filter(|message| message.stream == stream) {
+        for message in &self.messages[self.messages_of(stream)] {
             for node in self.nodes_of(message) {
                 if let Some(total) = totals.get_mut(node.column) {
                     total.values += node.len;

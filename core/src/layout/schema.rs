@@ -1,5 +1,6 @@
 //! A schema as the walk needs it: every column in the order of its field node.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -112,15 +113,16 @@ impl SchemaLayout {
         Ok(layout)
     }
 
-    /// Names from the top, joined by dots. The values of a dictionary are `name[dictionary]`.
+    /// Names from the top, joined by dots, for people: long ones are cut. The values of a dictionary
+    /// are `name[dictionary]`.
     pub fn path(&self, column: usize) -> String {
         let Some(at) = self.columns.get(column) else {
             return String::new();
         };
         match (at.parent, at.dictionary_of) {
-            (Some(parent), _) => format!("{}.{}", self.path(parent), at.field.name()),
+            (Some(parent), _) => format!("{}.{}", self.path(parent), short(at.field.name())),
             (None, Some(user)) => format!("{}[dictionary]", self.path(user)),
-            (None, None) => at.field.name().clone(),
+            (None, None) => short(at.field.name()).into_owned(),
         }
     }
 
@@ -172,6 +174,16 @@ impl SchemaLayout {
         }
         self.columns[at].end = self.columns.len();
     }
+}
+
+/// A name or another text of the payload's, cut where it is too long for a sentence: a hostile
+/// payload may repeat megabytes of it in each of its faults.
+pub(super) fn short(text: &str) -> Cow<'_, str> {
+    const MAX: usize = 200;
+    if text.len() <= MAX {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("{}…", &text[..text.floor_char_boundary(MAX)]))
 }
 
 /// The values of a dictionary, or the type itself.

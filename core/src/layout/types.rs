@@ -1,6 +1,7 @@
 //! Checks the flatbuffer of a schema before anything converts it: arrow-ipc panics on types that
 //! it does not know and on children that are missing.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_ipc::convert::fb_to_schema;
@@ -10,6 +11,7 @@ use arrow_ipc::{
 
 use super::SchemaLayout;
 use super::diagnostic::Code;
+use super::schema::short;
 
 /// A fault in a schema, before it is given its place in the payload.
 #[derive(Debug)]
@@ -101,7 +103,8 @@ impl<'a> FieldCheck<'a> {
     }
 
     fn fault(&self, code: Code, found: String, expected: String) -> SchemaFault {
-        SchemaFault { code, column: Some(self.path.join(".")), found, expected }
+        let path: Vec<Cow<'_, str>> = self.path.iter().map(|name| short(name)).collect();
+        SchemaFault { code, column: Some(path.join(".")), found, expected }
     }
 }
 

@@ -252,6 +252,33 @@ pub fn one_dictionary_id(columns: &[Field]) -> Vec<u8> {
     finish(fbb, MessageHeader::Schema, schema, 0, MetadataVersion::V5)
 }
 
+/// A schema message of one column of lists, `depth` deep.
+pub fn deep(depth: usize) -> Vec<u8> {
+    let mut fbb = FlatBufferBuilder::new();
+    let name = fbb.create_string("c");
+    let null = arrow_ipc::NullBuilder::new(&mut fbb).finish();
+    let mut field = arrow_ipc::FieldBuilder::new(&mut fbb);
+    field.add_name(name);
+    field.add_type_type(arrow_ipc::Type::Null);
+    field.add_type_(null.as_union_value());
+    let mut child = field.finish();
+    for _ in 0..depth {
+        let list = arrow_ipc::ListBuilder::new(&mut fbb).finish();
+        let children = fbb.create_vector(&[child]);
+        let mut field = arrow_ipc::FieldBuilder::new(&mut fbb);
+        field.add_name(name);
+        field.add_type_type(arrow_ipc::Type::List);
+        field.add_type_(list.as_union_value());
+        field.add_children(children);
+        child = field.finish();
+    }
+    let fields = fbb.create_vector(&[child]);
+    let mut schema = SchemaBuilder::new(&mut fbb);
+    schema.add_fields(fields);
+    let schema = schema.finish().as_union_value();
+    finish(fbb, MessageHeader::Schema, schema, 0, MetadataVersion::V5)
+}
+
 /// A schema of one column of numbers.
 pub fn ints() -> Schema {
     Schema::new(vec![Field::new("n", DataType::Int64, true)])

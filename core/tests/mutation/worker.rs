@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -59,7 +59,8 @@ pub fn work() -> bool {
 
 /// Ends the process when one mutant takes too long.
 #[allow(clippy::exit, reason = "the other thread will not end")]
-fn watch(now: &AtomicU64, is_done: std::sync::mpsc::Receiver<()>) {
+#[allow(clippy::needless_pass_by_value, reason = "a receiver belongs to one thread")]
+fn watch(now: &AtomicU64, is_done: Receiver<()>) {
     let mut before = u64::MAX;
     while is_done.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
         let number = now.load(Ordering::Relaxed);
