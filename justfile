@@ -29,6 +29,16 @@ lint:
 deny *ARGS:
     cargo xtask deny {{ ARGS }}
 
+# Damage payloads in every way, and print what became of it
+[group('check')]
+mutate:
+    cargo xtask mutate
+
+# Feed random bytes to the readers of untrusted bytes; ARGS: a target, --minutes N
+[group('check')]
+fuzz *ARGS:
+    cargo xtask fuzz {{ ARGS }}
+
 # Everything that must pass before a change lands
 [group('check')]
 ci:

@@ -1,7 +1,7 @@
 //! Runs the bodies of the fuzz targets over their seeds and over every input that once failed, so
 //! that no nightly compiler is needed to see whether they still hold.
 
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "tests")]
 
 #[allow(unreachable_pub, reason = "a library to the fuzz targets")]
 #[path = "../../fuzz/src/lib.rs"]

@@ -14,7 +14,7 @@
 mod common;
 
 use std::io::Write;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arrow_ipc::{CompressionType, Endianness};
@@ -31,7 +31,10 @@ use crate::common::forge::{self, Batch, END, ints, stream};
 static MEMORY: PeakAlloc = PeakAlloc;
 
 /// One test at a time, since the allocator counts for all.
-static TURN: Mutex<()> = Mutex::new(());
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 const MIB: usize = 1 << 20;
 
@@ -39,7 +42,6 @@ const MIB: usize = 1 << 20;
 /// and a moment for the most; returns why it does not decode.
 #[track_caller]
 fn within(max_bytes: usize, payload: &[u8], options: &Options) -> Option<DecodeError> {
-    let _turn = TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let mut error = None;
     let mut measure = |name: &str, what: &mut dyn FnMut(&mut Option<DecodeError>)| {
         MEMORY.reset_peak_usage();
@@ -79,6 +81,7 @@ fn batch_of_nulls(rows: i64, n_columns: usize) -> Batch {
 
 #[test]
 fn claims_of_2_to_the_63_bytes() {
+    let _turn = turn();
     for codec in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
         let mut body = i64::MAX.to_le_bytes().to_vec();
         body.resize(32, 0);
@@ -97,6 +100,7 @@ fn claims_of_2_to_the_63_bytes() {
 
 #[test]
 fn a_billion_rows() {
+    let _turn = turn();
     let options = Options::default();
     let payload = stream(&nulls(1), &[batch_of_nulls(1_000_000_000, 1)]);
     assert_eq!(refused_within(MIB, &payload, &options).code, Code::OverCap);
@@ -113,6 +117,7 @@ fn a_billion_rows() {
 
 #[test]
 fn types_nested_10_000_deep() {
+    let _turn = turn();
     let error = refused_within(2 * MIB, &forge::deep(10_000), &Options::default());
     assert_eq!(error.code, Code::MetadataMalformed);
 }
@@ -154,6 +159,7 @@ fn framed(codec: CompressionType, rows: usize, declared: usize, frame: &[u8]) ->
 
 #[test]
 fn ten_gigabytes_of_zeros() {
+    let _turn = turn();
     const TEN_GB: usize = 10 << 30;
     let cap = Options::default().max_raw_bytes as usize;
     let bombs: [(CompressionType, Vec<u8>, Vec<u8>); 2] = [
@@ -186,6 +192,7 @@ fn ten_gigabytes_of_zeros() {
 
 #[test]
 fn many_messages() {
+    let _turn = turn();
     // 2,000,000 bytes and more of the smallest batches there are.
     let payload = stream(&nulls(0), &vec![batch_of_nulls(1, 0); 20_000]);
     let error = within(16 * payload.len(), &payload, &Options::default());
@@ -199,6 +206,7 @@ fn many_messages() {
 
 #[test]
 fn many_columns() {
+    let _turn = turn();
     let n_columns = 60_000;
     let batches = vec![batch_of_nulls(1, n_columns); 3];
     let payload = stream(&nulls(n_columns), &batches);
@@ -212,6 +220,7 @@ fn many_columns() {
 /// A reader goes over all columns for each dictionary, to find the one that uses it.
 #[test]
 fn many_dictionaries_over_many_columns() {
+    let _turn = turn();
     let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Int64));
     let field = |at: usize| match at {
         0 => Field::new("d", dictionary.clone(), true),
@@ -230,6 +239,7 @@ fn many_dictionaries_over_many_columns() {
 /// Each buffer lies over the same frame, so that going through all of them would be quadratic.
 #[test]
 fn many_buffers_over_one_frame() {
+    let _turn = turn();
     let mut frame = lz4_zeros(1);
     frame.truncate(7);
     for _ in 0..200_000 {
@@ -260,6 +270,7 @@ fn many_buffers_over_one_frame() {
 /// Tiny frames for which a decoder sets up 8 MiB each, as writers in Java make them.
 #[test]
 fn many_frames_of_large_blocks() {
+    let _turn = turn();
     let mut frame = lz4_zeros(1);
     frame.truncate(7);
     frame.extend((1_u32 | 1 << 31).to_le_bytes());
@@ -291,6 +302,7 @@ fn many_frames_of_large_blocks() {
 /// A name of megabytes is not repeated in every one of its faults.
 #[test]
 fn long_names() {
+    let _turn = turn();
     let name = "x".repeat(4 * MIB);
     let schema = Schema::new(vec![Field::new(name, DataType::Int64, true)]);
     let fault = Batch { buffers: vec![(0, 0), (8, 32)], ..Batch::default() };
@@ -305,6 +317,7 @@ fn long_names() {
 /// Each delta of the outer dictionary makes a reader copy the inner ones that it refers to.
 #[test]
 fn deltas_count_the_dictionaries_inside() {
+    let _turn = turn();
     let dictionary = |values| DataType::Dictionary(Box::new(DataType::Int32), Box::new(values));
     let inner = Field::new("item", dictionary(DataType::Int64), true);
     let outer = Field::new("d", dictionary(DataType::Struct(vec![inner].into())), true);

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use arrow_ipc::Endianness;
 use arrow_schema::{DataType, Field, Schema};
 use volley_core::layout::{
-    Code, Diagnostic, Framing, Options, RegionKind, Severity, walk, walk_values,
+    BufferKind, Code, Diagnostic, Framing, Options, RegionKind, Severity, walk, walk_values,
 };
 
 use crate::common::decode;
@@ -246,6 +246,100 @@ fn a_diagnostic_is_one_sentence() {
              [buffer-bounds]"
         )
     );
+}
+
+#[test]
+fn the_buffer_is_named_in_which_the_payload_ends() {
+    let schema = Schema::new(vec![
+        Field::new("a", DataType::Int64, true),
+        Field::new("b", DataType::Int64, true),
+    ]);
+    let batch = Batch {
+        nodes: vec![(4, 0), (4, 0)],
+        buffers: vec![(0, 0), (0, 32), (32, 0), (32, 32)],
+        body: vec![0; 64],
+        ..Batch::default()
+    };
+    let payload = stream(&schema, &[batch]);
+    let (whole, _) = walk(&payload, &Options::default());
+    let body = whole.messages[1].body_offset();
+    for (len, column) in [(0, "a"), (31, "a"), (32, "b"), (63, "b")] {
+        let (layout, diagnostics) = walk(&payload[..body + len], &Options::default());
+        let [fault] = &diagnostics[..] else { panic!("{diagnostics:?}") };
+        assert_eq!((fault.code, fault.message), (Code::BodyLength, Some(1)));
+        assert_eq!(fault.column.as_deref(), Some(column), "{len}");
+        assert_eq!((fault.buffer, fault.offset), (Some(BufferKind::Values), body + len));
+        assert_eq!(layout.rows(), 4);
+        assert_eq!(layout.regions.last().unwrap().end(), body + len);
+    }
+    let error = first_error(&payload[..body + 40], &Options::default()).to_string();
+    let sentence = "column `b`, values buffer, byte 456: the body length does not fit the payload: \
+                    found 40 of 64 bytes, expected bytes 32 to 64 of the body [body-length]";
+    assert!(error.replace(&(body + 40).to_string(), "456").ends_with(sentence), "{error}");
+}
+
+#[test]
+fn rows_that_no_column_has_are_the_fault_of_the_message() {
+    let schema = Schema::new(vec![
+        Field::new("a", DataType::Int64, true),
+        Field::new("b", DataType::Int64, true),
+    ]);
+    let batch = |rows, second| Batch {
+        rows,
+        nodes: vec![(4, 0), (second, 0)],
+        buffers: vec![(0, 0), (0, 32), (32, 0), (32, 32)],
+        body: vec![0; 64],
+        ..Batch::default()
+    };
+    let check = |batch: Batch, code, column: Option<&str>| {
+        let (_, diagnostics) = walk(&stream(&schema, &[batch]), &Options::default());
+        let [fault] = &diagnostics[..] else { panic!("{diagnostics:?}") };
+        assert_eq!((fault.code, fault.column.as_deref()), (code, column));
+    };
+    check(batch(5, 4), Code::RowCount, None);
+    check(batch(4, 3), Code::NodeLength, Some("b"));
+}
+
+#[test]
+fn of_two_buffers_over_one_byte_the_displaced_one_is_named() {
+    let schema = Schema::new(vec![
+        Field::new("a", DataType::Int64, true),
+        Field::new("b", DataType::Int64, true),
+        Field::new("c", DataType::Int64, true),
+    ]);
+    let check = |a: (i64, i64), b: (i64, i64), wrong: &str| {
+        let none = (0, 0);
+        let batch = Batch {
+            nodes: vec![(4, 0); 3],
+            buffers: vec![none, a, none, b, none, (64, 32)],
+            body: vec![0; 96],
+            ..Batch::default()
+        };
+        let error = first_error(&stream(&schema, &[batch]), &Options::default());
+        assert_eq!((error.code, error.column.as_deref()), (Code::BufferOverlap, Some(wrong)));
+    };
+    check((0, 40), (32, 32), "a");
+    check((8, 32), (32, 32), "a");
+    check((0, 32), (24, 32), "b");
+    check((0, 32), (32, 40), "b");
+}
+
+#[test]
+fn damage_to_a_flatbuffer_names_the_field() {
+    let payload = stream(&ints(), &[]);
+    // The offset to the name of the column.
+    let name = payload.windows(5).position(|window| window == b"\x01\0\0\0n").unwrap();
+    let (at, _) = (0..name)
+        .step_by(4)
+        .rev()
+        .map(|at| (at, u32::from_le_bytes(*payload[at..].first_chunk().unwrap())))
+        .find(|&(at, offset)| at + offset as usize == name)
+        .unwrap();
+    let mut damaged = payload;
+    damaged[at + 2] = 1;
+    let error = first_error(&damaged, &Options::default());
+    assert_eq!((error.code, error.message, error.offset), (Code::MetadataMalformed, Some(0), at));
+    assert!(error.found.ends_with("out of bounds, in header.fields[0].name"), "{error}");
 }
 
 #[test]

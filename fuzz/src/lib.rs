@@ -131,9 +131,10 @@ pub fn splice_payloads(bytes: &[u8]) {
     let Ok(batches) = decode_within(payloads[0], &options()) else {
         return;
     };
-    let codec = if bytes.len() % 2 == 0 { Codec::Lz4 } else { Codec::None };
+    let codec = if bytes.len().is_multiple_of(2) { Codec::Lz4 } else { Codec::None };
     let others = batches.iter().take(4).filter_map(|batch| {
-        let framing = if batch.num_rows() % 2 == 0 { Framing::File } else { Framing::Stream };
+        let framing =
+            if batch.num_rows().is_multiple_of(2) { Framing::File } else { Framing::Stream };
         encode(batch, CodecOptions { codec, framing }).ok()
     });
     let others: Vec<Vec<u8>> = others.collect();

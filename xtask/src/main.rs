@@ -6,6 +6,7 @@
 #![allow(clippy::print_stderr, reason = "a command-line tool that talks to whoever runs it")]
 
 mod cache;
+mod fuzz;
 mod libchdb;
 mod python;
 mod run;
@@ -58,6 +59,24 @@ enum Task {
         #[arg(long)]
         advisories: bool,
     },
+    /// Damage payloads in every way, and print what became of it
+    ///
+    /// Every byte of payloads over twelve schemas, three codecs and two framings is changed three times,
+    /// each payload is cut to every length, and its messages are swapped and repeated, in processes
+    /// limited to 2 GB. The tests take a sample of the same.
+    Mutate,
+    /// Feed random bytes to the readers of untrusted bytes, with cargo-fuzz
+    ///
+    /// Needs a nightly toolchain. The tests replay the seeds, and every input that once failed, with
+    /// any toolchain.
+    Fuzz {
+        /// The reader to fuzz [default: one after another]
+        #[arg(value_parser = fuzz::TARGETS)]
+        target: Option<String>,
+        /// For how long each
+        #[arg(long, default_value_t = 10, value_name = "N")]
+        minutes: u32,
+    },
     /// Build volley-core and the viewer for the browser
     ///
     /// Uses rustup's wasm32-unknown-unknown where it is or can be installed, and a distribution's
@@ -86,6 +105,8 @@ fn main() -> ExitCode {
         Task::Test(_) => tasks::test(&passed_on()),
         Task::Lint => tasks::lint(),
         Task::Deny { advisories } => tasks::deny(advisories),
+        Task::Mutate => tasks::mutate(),
+        Task::Fuzz { target, minutes } => fuzz::run(target.as_deref(), minutes),
         Task::Wasm => wasm::build(),
         Task::Bench(_) => tasks::bench(&passed_on()),
         Task::Ci => tasks::ci(),

@@ -4,7 +4,6 @@ use std::ffi::OsString;
 
 use anyhow::Result;
 
-use crate::cache::{CacheLock, cache_dir};
 use crate::run::{self, Run, workspace_root};
 use crate::steps::Steps;
 use crate::tools::Tool;
@@ -107,23 +106,7 @@ pub(crate) fn deny(advisories: bool) -> Result<()> {
 }
 
 fn deny_steps(steps: &mut Steps, advisories: bool) -> Result<()> {
-    let cache = cache_dir()?;
-    let tools = cache.join("tools");
-    let program = tools.join("bin/cargo-deny");
-    let version = || Run::new(&program).args(["--version"]).output().unwrap_or_default();
-    let is_there = || version().trim_end() == format!("cargo-deny {CARGO_DENY}");
-    steps.step("cargo-deny", || {
-        let _lock = CacheLock::take(&cache)?;
-        if is_there() {
-            return Ok(());
-        }
-        Run::cargo()
-            .args(["install", "--locked", &format!("cargo-deny@{CARGO_DENY}"), "--root"])
-            .args([&tools])
-            // Its build is used once: in cargo's own temporary folder it leaves nothing behind.
-            .without_env("CARGO_TARGET_DIR")
-            .go_on_stderr()
-    })?;
+    let program = steps.step("cargo-deny", || tools::cargo_tool("cargo-deny", CARGO_DENY))?;
     steps.step("dependencies", || {
         let mut check = Run::new(&program).args(["--locked", "check"]);
         if advisories {
@@ -131,6 +114,15 @@ fn deny_steps(steps: &mut Steps, advisories: bool) -> Result<()> {
         }
         check.args(["licenses", "bans", "sources"]).dir(&workspace_root()).go_on_stderr()
     })
+}
+
+pub(crate) fn mutate() -> Result<()> {
+    tools::need(&tools::C_BUILD)?;
+    Run::cargo()
+        .args(["test", "--package", "volley-core", "--test", "mutation", "--", "--nocapture"])
+        .env("VOLLEY_MUTATE", "all")
+        .dir(&workspace_root())
+        .go()
 }
 
 pub(crate) fn bench(args: &[OsString]) -> Result<()> {

@@ -1,7 +1,10 @@
 //! Programs that must be there, and how each system installs them.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 
+use crate::cache::{CacheLock, cache_dir};
 use crate::run::Run;
 
 /// A program, how to see that it works, and the packages that bring it.
@@ -181,6 +184,24 @@ fn how_to_install(missing: &[&Tool], manager: Option<Manager>) -> String {
         |manager| format!("install with `{}`", manager.install_command(missing)),
     );
     format!("missing: {}; {way_out}", names.join(", "))
+}
+
+/// A cargo subcommand of ours in this version, installed in the cache where it is not there.
+pub(crate) fn cargo_tool(name: &str, version: &str) -> Result<PathBuf> {
+    let cache = cache_dir()?;
+    let tools = cache.join("tools");
+    let program = tools.join("bin").join(name);
+    let _lock = CacheLock::take(&cache)?;
+    let found = Run::new(&program).args(["--version"]).output().unwrap_or_default();
+    if found.trim_end() != format!("{name} {version}") {
+        Run::cargo()
+            .args(["install", "--locked", &format!("{name}@{version}"), "--root"])
+            .args([&tools])
+            // Its build is used once: in cargo's own temporary folder it leaves nothing behind.
+            .without_env("CARGO_TARGET_DIR")
+            .go_on_stderr()?;
+    }
+    Ok(program)
 }
 
 /// Whether [`install`] may be used: as root on a system with apt, which is what containers and CI

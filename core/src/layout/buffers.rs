@@ -249,16 +249,18 @@ impl BodyReader<'_, '_, '_> {
         self.cursor = end;
     }
 
-    /// Says that two buffers share bytes. Where the second ends as writers end buffers before the
-    /// `next` one, it is the first that is out of place or too long.
+    /// Says that two buffers share bytes. Where the second begins and ends as writers align buffers
+    /// before the `next` one, it is the first that is out of place or too long.
     fn overlap(&mut self, first: BufferLayout, second: BufferLayout, next: usize) {
         if self.walk.diagnostics.is_full() {
             return;
         }
-        let end = second.end() - self.body.start;
-        let ends =
-            [8, 16, 32, 64].map(|alignment| self.body.start + end.next_multiple_of(alignment));
-        let (wrong, other) = if ends.contains(&next) { (first, second) } else { (second, first) };
+        let start = self.body.start;
+        let is_in_place = [8, 16, 32, 64].into_iter().any(|alignment| {
+            (second.offset - start).is_multiple_of(alignment)
+                && (second.end() - start).next_multiple_of(alignment) == next - start
+        });
+        let (wrong, other) = if is_in_place { (first, second) } else { (second, first) };
         let found = format!("bytes {} to {}", wrong.offset, wrong.end());
         let column = self.schema.path(other.column);
         let expected = format!(

@@ -32,7 +32,7 @@ pub enum Class {
     Prefix,
     /// The payload ends in a prefix, a flatbuffer or the padding of a body.
     CutMessage,
-    /// Two messages changed places, or one comes twice.
+    /// Two messages changed places, or one comes twice: often a sound payload of other rows.
     Moved,
     /// Magic, end marker, footer, footer length.
     Framing,
@@ -47,6 +47,17 @@ pub enum Names {
     Message,
     Column,
     Buffer,
+}
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Offset => "byte",
+            Self::Message => "message",
+            Self::Column => "message and column",
+            Self::Buffer => "message, column and buffer",
+        })
+    }
 }
 
 impl Class {

@@ -140,25 +140,25 @@ impl Tally {
 
     /// The table of results.
     pub fn print(&self) {
-        let head: Vec<String> = Count::NAMES.iter().map(|name| format!("{name:>11}")).collect();
-        println!("{:18}{}  named", "", head.join(""));
-        let row = |name: &str, counts: &Counts, names: Option<Names>| {
-            let cells: Vec<String> = counts.0.iter().map(|count| format!("{count:>11}")).collect();
-            let named = names.map(|names| match names {
-                Names::Offset => format!("{:5.1} % refused", counts.named(names)),
-                names => {
-                    let whom = format!("{names:?}").to_lowercase();
-                    format!("{:5.1} % down to the {whom}", counts.named(names))
-                }
-            });
-            println!("{name:18}{}  {}", cells.join(""), named.unwrap_or_default());
+        let head: Vec<String> = Count::NAMES.iter().map(|name| format!("{name:>13}")).collect();
+        println!("{:18}{}  of the structural ones", "", head.join(""));
+        let row = |name: &str, counts: &Counts, names: Names| {
+            let cells: Vec<String> = counts.0.iter().map(|count| format!("{count:>13}")).collect();
+            let named = match (counts.structural(), names) {
+                (0, _) => "none".to_owned(),
+                (_, Names::Offset) => format!("{:.1} % are refused", counts.named(names)),
+                _ => format!("{:.1} % name the {names}", counts.named(names)),
+            };
+            println!("{name:18}{}  {named}", cells.join(""));
         };
         for (class, counts) in &self.0 {
-            row(&class.to_string(), counts, Some(class.names()));
+            row(&class.to_string(), counts, class.names());
         }
-        let has_buffer = |class: Class| class.names() == Names::Buffer;
-        row("all of a buffer", &self.sum(has_buffer), Some(Names::Buffer));
-        row("all", &self.sum(|_| true), None);
+        row("all of a buffer", &self.sum(|class| class.names() == Names::Buffer), Names::Buffer);
+        row("all", &self.sum(|_| true), Names::Buffer);
+        let all = self.sum(|_| true);
+        let n_seen = all.of(Count::Mutants) - all.of(Count::SameChecksum);
+        println!("volley-crc32c tells {n_seen} of {} mutants", all.of(Count::Mutants));
     }
 }
 
