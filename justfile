@@ -9,6 +9,11 @@ default:
 demo *ARGS:
     cargo xtask demo {{ ARGS }}
 
+# Run Apache Kafka, plain and secured, until Ctrl-C; ARGS such as `--brokers 3`
+[group('try')]
+kafka *ARGS:
+    cargo xtask kafka {{ ARGS }}
+
 # Fetch what the other recipes need; quick when it is there
 [group('try')]
 setup:

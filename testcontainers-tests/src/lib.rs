@@ -16,6 +16,10 @@
 //! and `native` beside each other, whichever this machine has. What is named in `VOLLEY_E2E` may not
 //! be skipped.
 //!
+//! Some cases need what a stack does not have; the suite lists them. Those about a cluster run on the
+//! native stack with three brokers in place of one. Cases about the binary run the one that
+//! `VOLLEY_BIN` names, or the one that cargo has built beside the test.
+//!
 //! Everything in here panics where it cannot go on: it only ever runs inside a test.
 
 // A test that cannot go on panics, and a harness talks to its user.

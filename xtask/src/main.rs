@@ -45,6 +45,11 @@ enum Task {
     /// json`, which prints one JSON object as the last line of stdout. `cargo xtask demo -- --help`
     /// lists the options.
     Demo(PassedOn),
+    /// Run Apache Kafka on loopback until Ctrl-C, with passwords and certificates to try
+    ///
+    /// Prints its addresses and the settings that clients need. `cargo xtask kafka -- --help` lists
+    /// the options, such as `--brokers 3`. Needs Java 17 or later, and Maven the first time.
+    Kafka(PassedOn),
     /// Set up everything, then run every test and build the browser module
     ///
     /// What follows `test` goes to `cargo test`, for instance `cargo xtask test -p volley-core
@@ -102,6 +107,7 @@ struct PassedOn {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Demo(_) => tasks::demo(&passed_on()),
+        Task::Kafka(_) => tasks::kafka(&passed_on()),
         Task::Test(_) => tasks::test(&passed_on()),
         Task::Lint => tasks::lint(),
         Task::Deny { advisories } => tasks::deny(advisories),

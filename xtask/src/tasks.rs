@@ -13,8 +13,7 @@ const CARGO_DENY: &str = "0.20.2";
 
 /// Ends in `volley demo`, whose exit code becomes ours; returns only when it does not get there.
 pub(crate) fn demo(args: &[OsString]) -> Result<()> {
-    // `cargo xtask demo -- --help`: the separator was for us.
-    let args = args.strip_prefix(&["--".into()]).unwrap_or(args);
+    let args = without_separator(args);
     let features = features(libchdb::tools()?)?;
     let library = libchdb::ensure()?;
     // In the folder we were started in, where relative paths among the arguments mean something.
@@ -25,6 +24,22 @@ pub(crate) fn demo(args: &[OsString]) -> Result<()> {
         .args(args)
         .env("VOLLEY_LIBCHDB", library);
     Err(demo.replace_us())
+}
+
+/// Ends in the end-to-end suite's Kafka, as [`demo`] does in the demo.
+pub(crate) fn kafka(args: &[OsString]) -> Result<()> {
+    let features = features([&tools::JAVA, &tools::MAVEN])?;
+    let kafka = Run::cargo()
+        .args(["run", "--quiet", "--package", "volley-e2e", "--bin", "kafka"])
+        .args(features)
+        .args(["--"])
+        .args(without_separator(args));
+    Err(kafka.replace_us())
+}
+
+/// In `cargo xtask demo -- --help`, the separator was for us.
+fn without_separator(args: &[OsString]) -> &[OsString] {
+    args.strip_prefix(&["--".into()]).unwrap_or(args)
 }
 
 pub(crate) fn setup() -> Result<()> {

@@ -15,7 +15,7 @@ use volley_e2e::{Access, KAFKA_VERSION, KafkaError, KafkaSize, NativeKafka};
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask kafka", help_expected = true)]
 struct Cli {
-    /// Brokers, of about 350 MB each
+    /// Brokers, each of about 220 MB of memory when it has started
     #[arg(long, value_name = "N", default_value = "1", value_parser = value_parser!(u16).range(1..=9))]
     brokers: u16,
 
@@ -47,21 +47,21 @@ async fn run(cli: &Cli) -> Result<(), KafkaError> {
         started = starting => started.map_err(std::io::Error::other)??,
         () = shutdown.requested() => return Ok(()),
     };
-    println!("Apache Kafka {KAFKA_VERSION}, until Ctrl-C; clients get in by any of these:\n");
-    show("without security", &kafka.plain());
-    for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
-        show(&format!("TLS and a password, {mechanism}"), &kafka.with_password(mechanism));
-    }
+    println!("Apache Kafka {KAFKA_VERSION}, until Ctrl-C\n");
+    show("in the clear", &kafka.plain());
+    show("TLS and a password (SCRAM-SHA-256 works too)", &kafka.with_password("SCRAM-SHA-512"));
     show("TLS and a certificate", &kafka.with_certificate());
+    println!("volley load takes the same --brokers and --kafka");
     shutdown.requested().await;
     Ok(())
 }
 
-/// What to put behind `volley produce` or `volley load`.
+/// A command to paste.
 fn show(title: &str, access: &Access) {
-    println!("{title}\n  --brokers {}", access.brokers);
+    let brokers = &access.brokers;
+    print!("{title}\n  volley produce --topic metrics --create-topic --brokers {brokers}");
     for (key, value) in &access.properties {
-        println!("  --kafka {key}={value}");
+        print!(" \\\n    --kafka {key}={value}");
     }
-    println!();
+    println!("\n");
 }

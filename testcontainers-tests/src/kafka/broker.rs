@@ -11,7 +11,7 @@ use rdkafka::{
 };
 
 use super::{
-    Cluster, KafkaError, Ports, address, make_folder,
+    Cluster, KafkaError, Ports, address,
     properties::{MECHANISMS, properties},
     tether::Tethered,
 };
@@ -44,7 +44,8 @@ pub(super) struct Broker {
 impl Broker {
     /// Sets the broker up and starts it.
     pub(super) fn start(cluster: &Cluster, idx: usize) -> Result<Self, KafkaError> {
-        let folder = make_folder(&cluster.folder, &format!("broker-{idx}"))?;
+        let folder = cluster.folder.join(format!("broker-{idx}"));
+        fs::create_dir(&folder)?;
         let text = properties(cluster, idx, &folder.join("data"));
         fs::write(config_path(&folder), text)?;
         let mut broker = Self {

@@ -1,43 +1,26 @@
 //! Three brokers, of which one is away for a while.
 
-use volley_e2e::{
-    Case, NativeKafka, Outage, Scenario, assert_same_rows, concat, eventually, sorted,
-};
+use volley_e2e::{Case, Loader, Outage, Scenario, assert_same_rows, concat, eventually, sorted};
 
 use crate::volley::{JSON, produce};
 
-pub(crate) const CASES: &[Case] = &[
-    Case::on_cluster("cluster::broker_that_is_killed", broker_that_is_killed),
-    Case::on_cluster("cluster::brokers_that_stop_in_turn", brokers_that_stop_in_turn),
-];
+pub(crate) const CASES: &[Case] =
+    &[Case::on_cluster("cluster::each_broker_is_away_once", each_broker_is_away_once)];
 
-/// One that leads a partition of the topic, so that someone has to notice.
-fn broker_that_is_killed(scenario: &Scenario<'_>) {
-    check(scenario, &[0], NativeKafka::kill_broker);
-}
-
-fn brokers_that_stop_in_turn(scenario: &Scenario<'_>) {
-    check(scenario, &[0, 1, 2], NativeKafka::stop_broker);
-}
-
-/// Rows are produced and loaded all the time; while a broker is away and when it is back, they go
-/// on. Nothing that was acknowledged is lost, and no message is there twice.
-fn check(
-    scenario: &Scenario<'_>,
-    broker_idxs: &[usize],
-    away: for<'k> fn(&'k NativeKafka, usize) -> Outage<'k>,
-) {
+/// Rows are produced and loaded all the time, and go on while a broker is away and when it is back,
+/// whether it was asked to go or not. Each of the three leads partitions, of the topic and of the
+/// group's offsets, and one of them is the controller. Nothing that was acknowledged is lost, and no
+/// message is there twice.
+fn each_broker_is_away_once(scenario: &Scenario<'_>) {
     scenario.create_topic(6, &[]);
     let loader = scenario.start_load(scenario.load_options("a"));
     let rate = ["--rate", "2000", "--rows-per-batch", "20", "--devices", "12"];
     let mut producing = produce(scenario).args(rate).args(JSON).start();
     loader.wait_for_rows(1_000);
-    for broker_idx in broker_idxs {
-        let outage = away(scenario.stack().native(), *broker_idx);
-        loader.wait_for_rows(loader.n_rows() + 2_000);
-        outage.end().unwrap();
-        loader.wait_for_rows(loader.n_rows() + 2_000);
-    }
+    let kafka = scenario.stack().native();
+    goes_on_without(&loader, || kafka.kill_broker(0));
+    goes_on_without(&loader, || kafka.stop_broker(1));
+    goes_on_without(&loader, || kafka.kill_broker(2));
     producing.signal("TERM");
     producing.wait_for_stderr("finishing");
     let produced = producing.wait().succeeds();
@@ -55,4 +38,11 @@ fn check(
     // Where a commit did not get through, a block may have come twice.
     let sql = format!("SELECT DISTINCT * FROM {table} ORDER BY device, ts");
     assert_same_rows(&sent, &scenario.query(&sql));
+}
+
+fn goes_on_without<'k>(loader: &Loader<'_>, away: impl FnOnce() -> Outage<'k>) {
+    let outage = away();
+    loader.wait_for_rows(loader.n_rows() + 2_000);
+    outage.end().unwrap();
+    loader.wait_for_rows(loader.n_rows() + 2_000);
 }

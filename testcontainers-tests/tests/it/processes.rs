@@ -1,6 +1,6 @@
 //! The binary in the hands of a user: what it prints, signals, and a sudden end.
 
-use std::fs;
+use std::{fs, net::TcpStream, path::Path, process::Command};
 
 use volley_e2e::{Case, Scenario, assert_same_rows, concat, eventually, sorted};
 
@@ -11,6 +11,10 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("processes::demo", demo),
     Case::new("processes::asked_to_stop_it_finishes", asked_to_stop_it_finishes),
     Case::new("processes::killed_it_loads_each_row_once", killed_it_loads_each_row_once),
+    Case::on_native_kafka(
+        "processes::kafka_ends_with_who_started_it",
+        kafka_ends_with_who_started_it,
+    ),
 ];
 
 fn produce_load_inspect(scenario: &Scenario<'_>) {
@@ -97,6 +101,24 @@ fn killed_it_loads_each_row_once(scenario: &Scenario<'_>) {
     });
     assert_eq!(scenario.committed("a"), ends);
     check_rows(scenario);
+}
+
+/// `cargo xtask kafka`, which can no more tidy up than a suite that is killed.
+fn kafka_ends_with_who_started_it(_: &Scenario<'_>) {
+    let mut kafka = Volley::of(Command::new(env!("CARGO_BIN_EXE_kafka")))
+        .args(["--port", "0", "--brokers", "1"])
+        .start();
+    let said = kafka.wait_for_stdout("volley load takes the same");
+    let after = |text: &str| {
+        let (_, rest) = said.split_once(text).unwrap_or_else(|| panic!("no {text}: {said}"));
+        rest.split_whitespace().next().unwrap()
+    };
+    let (address, file) = (after("--brokers "), Path::new(after("ssl.ca.location=")));
+    assert!(TcpStream::connect(address).is_ok() && file.exists());
+    kafka.signal("KILL");
+    eventually("Kafka's end", || TcpStream::connect(address).is_err().then_some(()));
+    let folder = file.parent().unwrap();
+    eventually("the end of its folder", || (!folder.exists()).then_some(()));
 }
 
 /// A message to an insert, and few in flight, so that there is a midway.

@@ -76,7 +76,7 @@ fn unknown_authority(scenario: &Scenario<'_>) {
 /// What producing and loading say, with all causes, where neither gets in.
 fn errors(scenario: &Scenario<'_>, access: &Access) -> [String; 2] {
     scenario.create_topic(1, &[]);
-    let timeout = Duration::from_secs(3);
+    let timeout = Duration::from_secs(2);
     let kafka = KafkaOptions { timeout, ..scenario.kafka_by(access) };
     let produce = ProduceOptions { kafka: kafka.clone(), ..scenario.produce_options(1, 100) };
     let load = LoadOptions { kafka, ..scenario.load_options("a") };
