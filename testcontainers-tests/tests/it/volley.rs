@@ -29,8 +29,9 @@ const BINARY_VAR: &str = "VOLLEY_BIN";
 
 /// `volley` with these arguments.
 pub(crate) fn volley<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Volley {
-    static BINARY: LazyLock<PathBuf> = LazyLock::new(binary);
-    Volley::of(Command::new(&*BINARY)).args(arguments)
+    static BINARY: LazyLock<Result<PathBuf, String>> = LazyLock::new(binary);
+    let binary = BINARY.as_ref().unwrap_or_else(|error| panic!("{error}"));
+    Volley::of(Command::new(binary)).args(arguments)
 }
 
 /// For a summary that a program reads.
@@ -61,19 +62,24 @@ pub(crate) fn load(scenario: &Scenario<'_>, group: &str) -> Volley {
 }
 
 /// The binary that the environment names, or the one that cargo has built beside this test.
-fn binary() -> PathBuf {
+fn binary() -> Result<PathBuf, String> {
     if let Some(named) = env::var_os(BINARY_VAR).filter(|named| !named.is_empty()) {
         let named = PathBuf::from(named);
-        assert!(named.is_file(), "{BINARY_VAR}: there is no file {}", named.display());
-        return named;
+        let missing = || format!("{BINARY_VAR}: there is no file {}", named.display());
+        return if named.is_file() { Ok(named) } else { Err(missing()) };
     }
-    let test = env::current_exe().unwrap();
-    let built = test.parent().unwrap().with_file_name(format!("volley{}", env::consts::EXE_SUFFIX));
-    let way_out = format!("build it with `cargo build -p volley`, or set {BINARY_VAR}");
-    assert!(built.is_file(), "there is no {}; {way_out}", built.display());
-    let newer = newer_source(&built);
-    assert!(newer.is_none(), "{} is older than {newer:?}; {way_out}", built.display());
-    built
+    let test = env::current_exe().map_err(|error| error.to_string())?;
+    // Tests lie in a folder beside it.
+    let beside = test.parent().unwrap_or(&test);
+    let built = beside.with_file_name(format!("volley{}", env::consts::EXE_SUFFIX));
+    let problem = if !built.is_file() {
+        format!("there is no {}", built.display())
+    } else if let Some(source) = newer_source(&built) {
+        format!("{} is older than {}", built.display(), source.display())
+    } else {
+        return Ok(built);
+    };
+    Err(format!("{problem}; build it with `cargo build -p volley`, or set {BINARY_VAR}"))
 }
 
 /// A source file that was changed after the binary was built, according to what cargo notes of it.
