@@ -11,14 +11,15 @@ use rdkafka::{
 };
 
 use super::{
-    Cluster, KafkaError, Ports, address,
+    Cluster, KafkaError,
+    access::User,
+    address,
     properties::{MECHANISMS, properties},
     tether::Tethered,
 };
-use crate::jars;
 
 /// How long a start may take on a busy machine; an idle one needs 5 s.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_secs(120);
 
 /// Quick to start and small, at the price of peak speed.
 const JVM: &[&str] = &[
@@ -32,42 +33,29 @@ const JVM: &[&str] = &[
 /// One broker of a cluster, running or not.
 #[derive(Debug)]
 pub(super) struct Broker {
+    idx: usize,
     process: Option<Tethered>,
-    ports: Ports,
-    n_brokers: usize,
-    jars: PathBuf,
-    cluster_folder: PathBuf,
-    /// Its own folder in that of the cluster.
-    folder: PathBuf,
 }
 
 impl Broker {
     /// Sets the broker up and starts it.
     pub(super) fn start(cluster: &Cluster, idx: usize) -> Result<Self, KafkaError> {
-        let folder = cluster.folder.join(format!("broker-{idx}"));
+        let folder = cluster.broker_folder(idx);
         fs::create_dir(&folder)?;
-        let text = properties(cluster, idx, &folder.join("data"));
-        fs::write(config_path(&folder), text)?;
-        let mut broker = Self {
-            process: None,
-            ports: cluster.ports[idx],
-            n_brokers: cluster.ports.len(),
-            jars: cluster.jars.clone(),
-            cluster_folder: cluster.folder.clone(),
-            folder,
-        };
-        broker.format_storage(cluster)?;
-        broker.restart()?;
+        fs::write(config_path(&folder), properties(cluster, idx, &folder.join("data")))?;
+        format_storage(cluster, idx)?;
+        let mut broker = Self { idx, process: None };
+        broker.restart(cluster)?;
         Ok(broker)
     }
 
     /// Starts it on the data that it has, and waits until it knows of every broker.
-    pub(super) fn restart(&mut self) -> Result<(), KafkaError> {
-        let mut java = Command::new("java");
-        java.args(JVM).args(["-cp", &self.class_path(), "kafka.Kafka"]);
-        java.arg(config_path(&self.folder));
-        self.process = Some(Tethered::start(&java, &self.log_path(), &self.cluster_folder)?);
-        self.wait_until_complete()
+    pub(super) fn restart(&mut self, cluster: &Cluster) -> Result<(), KafkaError> {
+        let mut server = java(cluster, "kafka.Kafka");
+        server.arg(config_path(&cluster.broker_folder(self.idx)));
+        let log = cluster.log_path(self.idx);
+        self.process = Some(Tethered::start(&server, &log, &cluster.folder)?);
+        self.wait_until_complete(cluster)
     }
 
     /// Ends as on `kill`: its partitions go to other brokers first.
@@ -80,42 +68,16 @@ impl Broker {
         self.end("KILL");
     }
 
-    pub(super) fn ports(&self) -> &Ports {
-        &self.ports
-    }
-
-    /// The end of its log.
-    pub(super) fn log_tail(&self) -> String {
-        let log = fs::read(self.log_path()).unwrap_or_default();
-        jars::tail(&String::from_utf8_lossy(&log), 40)
-    }
-
     fn end(&mut self, signal: &str) {
         if let Some(process) = self.process.take() {
             process.end(signal);
         }
     }
 
-    fn format_storage(&self, cluster: &Cluster) -> Result<(), KafkaError> {
-        let mut format = Command::new("java");
-        format.args(JVM).args(["-cp", &self.class_path(), "kafka.tools.StorageTool", "format"]);
-        format.args(["--cluster-id", "AAAAAAAAAAAAAAAAAAAAAQ"]);
-        for mechanism in MECHANISMS {
-            let user = &cluster.user;
-            let credentials =
-                format!("{mechanism}=[name={},password={}]", user.name, user.password);
-            format.args(["--add-scram", &credentials]);
-        }
-        let output =
-            format.arg("--config").arg(config_path(&self.folder)).stdin(Stdio::null()).output()?;
-        fs::write(self.log_path(), [output.stdout, output.stderr].concat())?;
-        if output.status.success() { Ok(()) } else { Err(self.not_started()) }
-    }
-
-    fn wait_until_complete(&mut self) -> Result<(), KafkaError> {
+    fn wait_until_complete(&mut self, cluster: &Cluster) -> Result<(), KafkaError> {
         let started = Instant::now();
         let client: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", address(self.ports.plain))
+            .set("bootstrap.servers", address(cluster.ports[self.idx].plain))
             .set("reconnect.backoff.ms", "20")
             .set("reconnect.backoff.max.ms", "100")
             // Refused connections are what this waits through.
@@ -124,26 +86,14 @@ impl Broker {
             .map_err(io::Error::other)?;
         loop {
             let metadata = client.fetch_metadata(None, Duration::from_millis(500));
-            if metadata.is_ok_and(|metadata| metadata.brokers().len() == self.n_brokers) {
+            if metadata.is_ok_and(|metadata| metadata.brokers().len() == cluster.ports.len()) {
                 return Ok(());
             }
             let has_ended = self.process.as_mut().is_none_or(Tethered::has_ended);
             if has_ended || started.elapsed() > START_LIMIT {
-                return Err(self.not_started());
+                return Err(KafkaError::Start { log: cluster.log_tail(self.idx) });
             }
         }
-    }
-
-    fn not_started(&self) -> KafkaError {
-        KafkaError::Start { log: self.log_tail() }
-    }
-
-    fn class_path(&self) -> String {
-        self.jars.join("*").display().to_string()
-    }
-
-    fn log_path(&self) -> PathBuf {
-        self.folder.join("kafka.log")
     }
 }
 
@@ -152,6 +102,29 @@ impl Drop for Broker {
         // Its data goes with it, so it need not be asked.
         self.kill();
     }
+}
+
+/// Makes its data folder, with the user in it.
+fn format_storage(cluster: &Cluster, broker_idx: usize) -> Result<(), KafkaError> {
+    let mut format = java(cluster, "kafka.tools.StorageTool");
+    format.args(["format", "--cluster-id", "AAAAAAAAAAAAAAAAAAAAAQ"]);
+    for mechanism in MECHANISMS {
+        let User { name, password } = &cluster.user;
+        format.args(["--add-scram", &format!("{mechanism}=[name={name},password={password}]")]);
+    }
+    format.arg("--config").arg(config_path(&cluster.broker_folder(broker_idx)));
+    let output = format.stdin(Stdio::null()).output()?;
+    fs::write(cluster.log_path(broker_idx), [output.stdout, output.stderr].concat())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(KafkaError::Start { log: cluster.log_tail(broker_idx) })
+}
+
+fn java(cluster: &Cluster, main_class: &str) -> Command {
+    let mut java = Command::new("java");
+    java.args(JVM).arg("-cp").arg(cluster.jars.join("*")).arg(main_class);
+    java
 }
 
 fn config_path(folder: &Path) -> PathBuf {

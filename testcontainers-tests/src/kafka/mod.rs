@@ -7,7 +7,7 @@ mod properties;
 mod tether;
 
 use std::{
-    io,
+    fs, io,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     sync::Mutex,
@@ -17,7 +17,10 @@ use std::{
 use tempfile::TempDir;
 
 pub use self::{access::Access, outage::Outage};
-use self::{access::Credentials, broker::Broker};
+use self::{
+    access::{Credentials, User},
+    broker::Broker,
+};
 use crate::jars::{self, JarsError};
 
 /// Why Kafka does not run.
@@ -80,9 +83,28 @@ pub struct NativeKafka {
     // Before the folder, which they write into.
     brokers: Vec<Mutex<Broker>>,
     outage: Mutex<()>,
+    cluster: Cluster,
     credentials: Credentials,
     bootstrap_servers: String,
     folder: TempDir,
+}
+
+/// What the brokers know of each other.
+#[derive(Debug)]
+struct Cluster {
+    jars: PathBuf,
+    folder: PathBuf,
+    ports: Vec<Ports>,
+    user: User,
+}
+
+/// Where one broker listens.
+#[derive(Clone, Copy, Debug)]
+struct Ports {
+    plain: u16,
+    password: u16,
+    certificate: u16,
+    controller: u16,
 }
 
 impl NativeKafka {
@@ -114,12 +136,12 @@ impl NativeKafka {
     /// The way in with a user and a password over TLS. `mechanism` is `SCRAM-SHA-256` or
     /// `SCRAM-SHA-512`.
     pub fn with_password(&self, mechanism: &str) -> Access {
-        self.credentials.with_password(self.addresses(|ports| ports.password), mechanism)
+        self.credentials.with_password(self.cluster.addresses(|ports| ports.password), mechanism)
     }
 
     /// The way in with a certificate over TLS.
     pub fn with_certificate(&self) -> Access {
-        self.credentials.with_certificate(self.addresses(|ports| ports.certificate))
+        self.credentials.with_certificate(self.cluster.addresses(|ports| ports.certificate))
     }
 
     /// What clients take as `bootstrap.servers`: `127.0.0.1:PORT`, with commas between.
@@ -155,18 +177,13 @@ impl NativeKafka {
 
     /// The end of each broker's log.
     pub fn log_tail(&self) -> String {
-        let tails = self.brokers.iter().map(|broker| outage::lock(broker).log_tail());
+        let tails = (0..self.n_brokers()).map(|idx| self.cluster.log_tail(idx));
         tails.collect::<Vec<_>>().join("\n--\n")
     }
 
     /// Where it keeps its data.
     pub fn folder(&self) -> &Path {
         self.folder.path()
-    }
-
-    fn addresses(&self, port: fn(&Ports) -> u16) -> String {
-        let ports = self.brokers.iter().map(|broker| port(outage::lock(broker).ports()));
-        ports.map(address).collect::<Vec<_>>().join(",")
     }
 
     fn try_start(jars: &Path, size: KafkaSize) -> Result<Self, KafkaError> {
@@ -178,37 +195,40 @@ impl NativeKafka {
             ports: ports(size)?,
             user: credentials.user(),
         };
-        let cluster = &cluster;
         // Side by side: alone, a broker of several would wait for the others.
         let started: Vec<_> = thread::scope(|scope| {
+            let cluster = &cluster;
             let start = |idx| scope.spawn(move || Broker::start(cluster, idx));
             let starting: Vec<_> = (0..cluster.ports.len()).map(start).collect();
             starting.into_iter().map(|starting| starting.join().unwrap()).collect()
         });
         let brokers = started.into_iter().map(|broker| Ok(Mutex::new(broker?)));
         let brokers: Vec<_> = brokers.collect::<Result<_, KafkaError>>()?;
-        let plain: Vec<_> = cluster.ports.iter().map(|ports| address(ports.plain)).collect();
-        let bootstrap_servers = plain.join(",");
-        Ok(Self { brokers, outage: Mutex::default(), credentials, bootstrap_servers, folder })
+        let bootstrap_servers = cluster.addresses(|ports| ports.plain);
+        let outage = Mutex::default();
+        Ok(Self { brokers, outage, cluster, credentials, bootstrap_servers, folder })
     }
 }
 
-/// What the brokers of a cluster know of each other.
-#[derive(Debug)]
-struct Cluster {
-    jars: PathBuf,
-    folder: PathBuf,
-    ports: Vec<Ports>,
-    user: access::User,
-}
+impl Cluster {
+    /// Of all brokers, running or not, with commas between.
+    fn addresses(&self, port: fn(&Ports) -> u16) -> String {
+        self.ports.iter().map(port).map(address).collect::<Vec<_>>().join(",")
+    }
 
-/// Where one broker listens.
-#[derive(Clone, Copy, Debug)]
-struct Ports {
-    plain: u16,
-    password: u16,
-    certificate: u16,
-    controller: u16,
+    fn broker_folder(&self, broker_idx: usize) -> PathBuf {
+        self.folder.join(format!("broker-{broker_idx}"))
+    }
+
+    fn log_path(&self, broker_idx: usize) -> PathBuf {
+        self.broker_folder(broker_idx).join("kafka.log")
+    }
+
+    /// The end of a broker's log.
+    fn log_tail(&self, broker_idx: usize) -> String {
+        let log = fs::read(self.log_path(broker_idx)).unwrap_or_default();
+        jars::tail(&String::from_utf8_lossy(&log), 40)
+    }
 }
 
 fn address(port: u16) -> String {

@@ -30,7 +30,7 @@ impl<'a> Outage<'a> {
 
     fn restart(&mut self) -> Result<(), KafkaError> {
         self.is_over = true;
-        lock(&self.kafka.brokers[self.broker_idx]).restart()
+        lock(&self.kafka.brokers[self.broker_idx]).restart(&self.kafka.cluster)
     }
 }
 
@@ -45,6 +45,6 @@ impl Drop for Outage<'_> {
 }
 
 /// A test that panicked has not left anything half done.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -62,11 +62,9 @@ pub(super) fn properties(cluster: &Cluster, broker_idx: usize, data: &Path) -> S
     set("min.insync.replicas", &min_in_sync);
     set("offsets.topic.num.partitions", &4);
 
-    // Tests wait for what these delay: members that join or were killed, brokers that were killed.
+    // Tests wait for what these delay: members that join or were killed.
     set("group.initial.rebalance.delay.ms", &0);
     set("group.min.session.timeout.ms", &1_000);
-    set("broker.session.timeout.ms", &4_000);
-    set("broker.heartbeat.interval.ms", &500);
     // A buffer of 128 MB by default, for more topics than this ever has.
     set("log.cleaner.dedupe.buffer.size", &4_194_304);
     text

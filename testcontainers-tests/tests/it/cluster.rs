@@ -5,22 +5,20 @@ use volley_e2e::{Case, Loader, Outage, Scenario, assert_same_rows, concat, event
 use crate::volley::{JSON, produce};
 
 pub(crate) const CASES: &[Case] =
-    &[Case::on_cluster("cluster::each_broker_is_away_once", each_broker_is_away_once)];
+    &[Case::on_cluster("cluster::a_broker_may_be_away", a_broker_may_be_away)];
 
 /// Rows are produced and loaded all the time, and go on while a broker is away and when it is back,
 /// whether it was asked to go or not. Each of the three leads partitions, of the topic and of the
-/// group's offsets, and one of them is the controller. Nothing that was acknowledged is lost, and no
-/// message is there twice.
-fn each_broker_is_away_once(scenario: &Scenario<'_>) {
-    scenario.create_topic(6, &[]);
+/// group's offsets. Nothing that was acknowledged is lost, and no message is there twice.
+fn a_broker_may_be_away(scenario: &Scenario<'_>) {
+    scenario.create_topic(3, &[]);
     let loader = scenario.start_load(scenario.load_options("a"));
-    let rate = ["--rate", "2000", "--rows-per-batch", "20", "--devices", "12"];
+    let rate = ["--rate", "500", "--rows-per-batch", "10", "--devices", "12"];
     let mut producing = produce(scenario).args(rate).args(JSON).start();
-    loader.wait_for_rows(1_000);
+    loader.wait_for_rows(500);
     let kafka = scenario.stack().native();
     goes_on_without(&loader, || kafka.kill_broker(0));
     goes_on_without(&loader, || kafka.stop_broker(1));
-    goes_on_without(&loader, || kafka.kill_broker(2));
     producing.signal("TERM");
     producing.wait_for_stderr("finishing");
     let produced = producing.wait().succeeds();
@@ -42,7 +40,7 @@ fn each_broker_is_away_once(scenario: &Scenario<'_>) {
 
 fn goes_on_without<'k>(loader: &Loader<'_>, away: impl FnOnce() -> Outage<'k>) {
     let outage = away();
-    loader.wait_for_rows(loader.n_rows() + 2_000);
+    loader.wait_for_rows(loader.n_rows() + 500);
     outage.end().unwrap();
-    loader.wait_for_rows(loader.n_rows() + 2_000);
+    loader.wait_for_rows(loader.n_rows() + 500);
 }
