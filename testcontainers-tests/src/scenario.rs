@@ -10,6 +10,7 @@ use rdkafka::{
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
     error::KafkaError,
+    message::{BorrowedMessage, Header, Headers as _, OwnedHeaders},
     producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer},
 };
 use volley::{
@@ -46,11 +47,20 @@ pub struct Message {
     pub offset: i64,
     /// Its key.
     pub key: Option<String>,
-    /// Its value.
+    /// Its value; empty where it has none.
     pub payload: Vec<u8>,
+    /// Its headers, as text.
+    pub headers: Vec<(String, String)>,
 }
 
 impl Message {
+    /// A header that it has.
+    #[track_caller]
+    pub fn header(&self, name: &str) -> &str {
+        let found = self.headers.iter().find(|(key, _)| key == name);
+        &found.unwrap_or_else(|| panic!("no {name} in {:?}", self.headers)).1
+    }
+
     /// The batches in the value.
     pub fn batches(&self) -> Vec<RecordBatch> {
         decode(&self.payload).unwrap()
@@ -122,8 +132,12 @@ impl<'a> Scenario<'a> {
 
     /// How many partitions the topic has; none while there is no topic.
     pub fn n_partitions(&self) -> usize {
+        self.n_partitions_of(&self.name)
+    }
+
+    fn n_partitions_of(&self, topic: &str) -> usize {
         let client: BaseConsumer = self.stack.client_config().create().unwrap();
-        let metadata = client.fetch_metadata(Some(&self.name), PATIENCE).unwrap();
+        let metadata = client.fetch_metadata(Some(topic), PATIENCE).unwrap();
         metadata.topics()[0].partitions().len()
     }
 
@@ -179,6 +193,21 @@ impl<'a> Scenario<'a> {
         producer.flush(PATIENCE).unwrap();
     }
 
+    /// Writes one message of any kind to partition 0.
+    pub fn put_message(&self, value: Option<&[u8]>, key: &str, headers: &[(&str, &str)]) {
+        let producer: ThreadedProducer<DefaultProducerContext> =
+            self.stack.client_config().create().unwrap();
+        let record = BaseRecord::<str, [u8]> {
+            payload: value,
+            headers: Some(headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+                headers.insert(Header { key, value: Some(*value) })
+            })),
+            ..BaseRecord::to(&self.name).partition(0).key(key)
+        };
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+        producer.flush(PATIENCE).unwrap();
+    }
+
     /// Options to load everything there is as group `group`, into a table without replacing, where
     /// a row that came twice stays twice.
     pub fn load_options(&self, group: &str) -> LoadOptions {
@@ -208,6 +237,7 @@ impl<'a> Scenario<'a> {
                 age: Duration::from_millis(50),
             },
             delivery: Delivery::default(),
+            dead_letters: None,
             until_idle: Some(Duration::from_millis(200)),
             retry_for: Some(PATIENCE),
             max_inflight_bytes: 64 << 20,
@@ -244,13 +274,26 @@ impl<'a> Scenario<'a> {
 
     /// Every message of the topic, by partition and offset.
     pub fn messages(&self) -> Vec<Message> {
+        self.messages_of(&self.name)
+    }
+
+    /// The name of this test's topic for dead letters, which goes with it.
+    pub fn dead_letter_topic(&self) -> String {
+        format!("{}.dlq", self.name)
+    }
+
+    /// What lies there.
+    pub fn dead_letters(&self) -> Vec<Message> {
+        self.messages_of(&self.dead_letter_topic())
+    }
+
+    fn messages_of(&self, topic: &str) -> Vec<Message> {
         let mut config = self.stack.client_config();
         config.set("group.id", self.group("reader")).set("enable.partition.eof", "true");
         let consumer: BaseConsumer = config.create().unwrap();
         let mut assignment = TopicPartitionList::new();
-        for partition in 0..self.n_partitions() {
-            let added =
-                assignment.add_partition_offset(&self.name, partition as i32, Offset::Beginning);
+        for partition in 0..self.n_partitions_of(topic) {
+            let added = assignment.add_partition_offset(topic, partition as i32, Offset::Beginning);
             added.unwrap();
         }
         consumer.assign(&assignment).unwrap();
@@ -262,10 +305,11 @@ impl<'a> Scenario<'a> {
                     partition: message.partition(),
                     offset: message.offset(),
                     key: message.key().map(|key| String::from_utf8(key.to_vec()).unwrap()),
-                    payload: message.payload().unwrap().to_vec(),
+                    payload: message.payload().unwrap_or_default().to_vec(),
+                    headers: headers(&message),
                 }),
                 Err(KafkaError::PartitionEOF(_)) => n_at_end += 1,
-                Err(error) => panic!("reading {}: {error}", self.name),
+                Err(error) => panic!("reading {topic}: {error}"),
             }
         }
         messages.sort_by_key(|message| (message.partition, message.offset));
@@ -354,11 +398,18 @@ impl Drop for Scenario<'_> {
         // The embedded broker forgets its topics when it ends, and not before.
         if !matches!(self.stack.broker, Broker::Embedded(_)) {
             let (admin, options) = (self.admin(), AdminOptions::new());
-            if let Err(error) = runtime.block_on(admin.delete_topics(&[&self.name], &options)) {
-                eprintln!("not cleaned up: topic {}: {error}", self.name);
+            let topics = [&*self.name, &self.dead_letter_topic()];
+            if let Err(error) = runtime.block_on(admin.delete_topics(&topics, &options)) {
+                eprintln!("not cleaned up: topics {topics:?}: {error}");
             }
         }
     }
+}
+
+fn headers(message: &BorrowedMessage<'_>) -> Vec<(String, String)> {
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+    let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into();
+    headers.map(|header| (header.key.to_owned(), text(header.value))).collect()
 }
 
 fn property((key, value): (&str, &str)) -> Property {

@@ -96,6 +96,15 @@ pub(crate) struct LoadArgs {
     )]
     block_age: Duration,
 
+    /// Topic for messages that cannot be loaded; each goes there as it is, with headers that say why.
+    /// It is created if it is not there [default: <TOPIC>.dlq]
+    #[arg(long, value_name = "NAME", conflicts_with = "no_dlq", help_heading = "Dead letters")]
+    dlq_topic: Option<String>,
+
+    /// Stop at a message that cannot be loaded, and keep it
+    #[arg(long, help_heading = "Dead letters")]
+    no_dlq: bool,
+
     /// Stop when the topic has been read to its end and nothing came for so long
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Limits")]
     until_idle: Option<Duration>,
@@ -131,6 +140,11 @@ impl From<DeliveryArg> for Delivery {
 impl LoadArgs {
     fn options(self) -> anyhow::Result<LoadOptions> {
         let timeout = self.run.timeout;
+        let dead_letters = if self.no_dlq {
+            None
+        } else {
+            Some(self.dlq_topic.unwrap_or_else(|| format!("{}.dlq", self.kafka.topic)))
+        };
         Ok(LoadOptions {
             kafka: self.kafka.options(timeout),
             topic: self.kafka.topic,
@@ -148,6 +162,7 @@ impl LoadArgs {
                 })
             },
             delivery: self.delivery.into(),
+            dead_letters,
             limits: BlockLimits {
                 n_rows: self.block_rows,
                 n_bytes: self.block_bytes,
@@ -186,6 +201,10 @@ fn print(
         Count(summary.retries)
     );
     line(out, "inserts", inserts)?;
+    if summary.dead_letters > 0 {
+        let count = Count(summary.dead_letters);
+        line(out, "put aside", format!("{count} messages; see their headers volley-dlq-…"))?;
+    }
     let rate = PerSecond(summary.rows_loaded, summary.elapsed);
     line(out, "time", format!("{}, {rate} rows", Seconds(summary.elapsed)))?;
     if summary.messages_left > 0 {

@@ -90,8 +90,17 @@ const KINDS: &[(u32, ErrorKind)] = &[
     (38, ErrorKind::Data),        // CANNOT_PARSE_DATE
     (41, ErrorKind::Data),        // CANNOT_PARSE_DATETIME
     (72, ErrorKind::Data),        // CANNOT_PARSE_NUMBER
+    (69, ErrorKind::Data),        // ARGUMENT_OUT_OF_BOUND
     (117, ErrorKind::Data),       // INCORRECT_DATA
+    (128, ErrorKind::Data),       // TOO_LARGE_ARRAY_SIZE
+    (131, ErrorKind::Data),       // TOO_LARGE_STRING_SIZE
+    (271, ErrorKind::Data),       // CANNOT_DECOMPRESS
     (321, ErrorKind::Data),       // VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+    (349, ErrorKind::Data),       // CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
+    (376, ErrorKind::Data),       // CANNOT_PARSE_UUID
+    (407, ErrorKind::Data),       // DECIMAL_OVERFLOW
+    (469, ErrorKind::Data),       // VIOLATED_CONSTRAINT
+    (691, ErrorKind::Data),       // UNKNOWN_ELEMENT_OF_ENUM
     (159, ErrorKind::Transient),  // TIMEOUT_EXCEEDED
     (202, ErrorKind::Transient),  // TOO_MANY_SIMULTANEOUS_QUERIES
     (209, ErrorKind::Transient),  // SOCKET_TIMEOUT
@@ -132,6 +141,11 @@ impl ClickHouseError {
             | Self::TooOld { .. }
             | Self::Answer { .. } => ErrorKind::Configuration,
         }
+    }
+
+    /// Whether ClickHouse found fault with the rows themselves.
+    pub fn is_about_data(&self) -> bool {
+        self.kind() == ErrorKind::Data
     }
 
     pub(super) fn new(url: &str, timeout: Duration, error: clickhouse::error::Error) -> Self {

@@ -245,6 +245,7 @@ fn load_options(kafka: KafkaOptions, clickhouse: ClickHouseOptions) -> LoadOptio
             age: Duration::from_millis(10),
         },
         delivery: Delivery::default(),
+        dead_letters: None,
         until_idle: None,
         retry_for: Some(TIMEOUT),
         max_inflight_bytes: 64 << 20,

@@ -91,7 +91,7 @@ impl Fetcher {
     /// # Errors
     ///
     /// [`KafkaError::Property`].
-    pub(crate) fn new(options: KafkaOptions) -> Result<Self, FetchError> {
+    pub(crate) fn new(options: KafkaOptions) -> Result<Self, KafkaError> {
         let config = options.client_config(
             &[
                 // librdkafka wants a name even where no group is joined.
@@ -177,7 +177,9 @@ impl Fetcher {
                 // Left from an assignment before this one.
                 Some(Ok(message)) if message.partition() != partition => {}
                 Some(Ok(message)) if message.topic() != topic => {}
-                Some(Ok(message)) if message.offset() == offset => return Ok(owned(&message)),
+                Some(Ok(message)) if message.offset() == offset => {
+                    return Ok(FetchedMessage::of(&message));
+                }
                 Some(Ok(message)) => {
                     let next = Some(message.offset());
                     return Err(FetchError::Gap { topic, partition, offset, next });
@@ -227,14 +229,17 @@ fn is_about_group(error: &LibError) -> bool {
     )
 }
 
-fn owned(message: &BorrowedMessage<'_>) -> FetchedMessage {
-    let owned = |value: Option<&[u8]>| value.map(<[u8]>::to_vec);
-    let headers = headers(message).into_iter();
-    FetchedMessage {
-        offset: message.offset(),
-        timestamp: message.timestamp(),
-        key: owned(message.key()),
-        headers: headers.map(|(name, value)| (name.into_owned(), owned(value))).collect(),
-        value: owned(message.payload()),
+impl FetchedMessage {
+    /// A copy of all that librdkafka has of a message.
+    pub(crate) fn of(message: &BorrowedMessage<'_>) -> Self {
+        let owned = |value: Option<&[u8]>| value.map(<[u8]>::to_vec);
+        let headers = headers(message).into_iter();
+        Self {
+            offset: message.offset(),
+            timestamp: message.timestamp(),
+            key: owned(message.key()),
+            headers: headers.map(|(name, value)| (name.into_owned(), owned(value))).collect(),
+            value: owned(message.payload()),
+        }
     }
 }

@@ -19,14 +19,22 @@ pub struct Message {
     pub partition: i32,
     /// Its offset there.
     pub offset: i64,
-    /// Schema of its batches.
-    pub schema: Fingerprint,
+    /// Schema of its batches; `None` of one that was put aside.
+    pub schema: Option<Fingerprint>,
     /// Rows in it; may be none.
     pub n_rows: usize,
     /// CRC32C of the value.
     pub checksum: u32,
-    /// The value.
+    /// The value; empty of one that was put aside.
     pub payload: Bytes,
+}
+
+impl Message {
+    /// One that was put aside: it has its place in a block, so that its offset is committed, and
+    /// nothing to insert.
+    pub(crate) fn skipped(partition: i32, offset: i64, checksum: u32) -> Self {
+        Self { partition, offset, schema: None, n_rows: 0, checksum, payload: Bytes::new() }
+    }
 }
 
 /// When a block is cut: at whichever limit it reaches first. Unlike a batch's limits, a block may
@@ -50,8 +58,8 @@ pub struct Block {
     pub first: i64,
     /// Offset of the last message.
     pub last: i64,
-    /// Schema of all of them.
-    pub schema: Fingerprint,
+    /// Schema of all of them; `None` where all were put aside.
+    pub schema: Option<Fingerprint>,
     /// Rows in all of them.
     pub n_rows: usize,
     /// Bytes in all of them.
@@ -60,8 +68,8 @@ pub struct Block {
     pub sum: u32,
     /// Checksum of the last one.
     pub end: u32,
-    /// The values, in order.
-    pub payloads: Vec<Bytes>,
+    /// The messages, in order.
+    pub messages: Vec<Message>,
     /// The intent to insert it, where that is committed.
     pub(crate) declared: Option<Intent>,
 }
@@ -77,19 +85,55 @@ impl Block {
             n_bytes: 0,
             sum: 0,
             end: 0,
-            payloads: Vec::new(),
+            messages: Vec::new(),
             declared: None,
         }
     }
 
     fn push(&mut self, message: Message) {
         self.last = message.offset;
+        self.schema = self.schema.or(message.schema);
         self.n_rows += message.n_rows;
         self.n_bytes += message.payload.len();
         let pair = [self.sum.to_be_bytes(), message.checksum.to_be_bytes()];
         self.sum = checksum(pair.as_flattened());
         self.end = message.checksum;
-        self.payloads.push(message.payload);
+        self.messages.push(message);
+    }
+
+    /// The values, in order, of all messages that were not put aside.
+    pub fn payloads(&self) -> Vec<Bytes> {
+        self.sound_messages().map(|message| message.payload.clone()).collect()
+    }
+
+    /// How many messages it has that were not put aside.
+    pub(crate) fn n_loaded(&self) -> u64 {
+        self.sound_messages().count() as u64
+    }
+
+    fn sound_messages(&self) -> impl Iterator<Item = &Message> {
+        self.messages.iter().filter(|message| message.schema.is_some())
+    }
+
+    /// Whether a message of this schema, if any, goes with the others.
+    fn takes(&self, schema: Option<Fingerprint>) -> bool {
+        schema.is_none() || self.schema.is_none() || self.schema == schema
+    }
+
+    /// Two blocks of about half of the messages each, to be declared anew; `None` of a single one.
+    pub(crate) fn halves(self) -> Option<[Self; 2]> {
+        let half = self.messages.len() / 2;
+        let mut messages = self.messages.into_iter();
+        let first = Self::of(messages.by_ref().take(half))?;
+        Some([first, Self::of(messages)?])
+    }
+
+    fn of(mut messages: impl Iterator<Item = Message>) -> Option<Self> {
+        let first = messages.next()?;
+        let mut block = Self::new(&first);
+        block.push(first);
+        messages.for_each(|message| block.push(message));
+        Some(block)
     }
 }
 
@@ -127,7 +171,7 @@ impl BlockPlanner {
     pub fn push(&mut self, message: Message, now: Duration, cut: &mut Vec<Block>) {
         let partition = message.partition;
         let has_other_schema =
-            self.open.get(&partition).is_some_and(|(block, _)| block.schema != message.schema);
+            self.open.get(&partition).is_some_and(|(block, _)| !block.takes(message.schema));
         // Offsets can be missing, the last one too: compaction and aborted transactions take them.
         let is_past =
             |resuming: &Resuming| has_other_schema || message.offset > resuming.intent.last;
@@ -251,7 +295,7 @@ mod tests {
     fn message(partition: i32, offset: i64, n_rows: usize, n_bytes: usize) -> Message {
         let payload = vec![0; n_bytes].into();
         let checksum = offset as u32;
-        Message { partition, offset, schema: schema("a"), n_rows, checksum, payload }
+        Message { partition, offset, schema: Some(schema("a")), n_rows, checksum, payload }
     }
 
     /// Offsets of the blocks that these messages give, pushed at once.
@@ -280,10 +324,24 @@ mod tests {
 
     #[test]
     fn another_schema_starts_another_block() {
-        let other = Message { schema: schema("b"), ..message(0, 1, 1, 1) };
+        let other = Message { schema: Some(schema("b")), ..message(0, 1, 1, 1) };
         check([message(0, 0, 1, 1), other.clone(), message(0, 2, 1, 1)], &[(0, 0, 0), (0, 1, 1)]);
         let full = Message { n_rows: 10, ..other };
         check([message(0, 0, 1, 1), full], &[(0, 0, 0), (0, 1, 1)]);
+    }
+
+    #[test]
+    fn messages_that_were_put_aside_go_with_any_others() {
+        let aside = |offset| Message::skipped(0, offset, 7);
+        let mut planner = BlockPlanner::new(LIMITS);
+        let mut cut = Vec::new();
+        for message in [aside(0), message(0, 1, 4, 1), aside(2), message(0, 3, 6, 1), aside(4)] {
+            planner.push(message, Duration::ZERO, &mut cut);
+        }
+        assert_eq!((cut[0].first, cut[0].last, cut[0].n_rows), (0, 3, 10));
+        assert_eq!((cut[0].payloads().len(), cut[0].schema), (2, Some(schema("a"))));
+        let rest = planner.finish();
+        assert_eq!((rest[0].first, rest[0].schema, rest[0].n_loaded()), (4, None, 0));
     }
 
     #[test]
@@ -323,6 +381,17 @@ mod tests {
         assert_eq!(again.declared, Some(intent));
         assert_eq!((again.first, again.last, next.first), (5, 8, 9));
         assert_eq!(next.declared, None);
+    }
+
+    #[test]
+    fn halves_hold_the_messages_of_the_whole() {
+        let block = Block::of((3..8).map(|i| message(0, i, 2, 10))).unwrap();
+        let [first, second] = block.clone().halves().unwrap();
+        assert_eq!((first.first, first.last, second.first, second.last), (3, 4, 5, 7));
+        assert_eq!(first.n_rows + second.n_rows, block.n_rows);
+        assert_eq!(first.n_bytes + second.n_bytes, block.n_bytes);
+        assert_eq!([first.messages, second.messages].concat(), block.messages);
+        assert_eq!(Block::of([message(0, 3, 2, 10)].into_iter()).unwrap().halves(), None);
     }
 
     #[test]

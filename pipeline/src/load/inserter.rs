@@ -36,6 +36,8 @@ pub(crate) enum Inserted {
         /// Time of the attempt that succeeded, from its first byte to ClickHouse's answer.
         took: Duration,
     },
+    /// The only message was put into the dead-letter topic.
+    PutAside,
     /// The run was stopped while ClickHouse was away; nothing of the block may be committed.
     Abandoned,
 }
@@ -75,15 +77,15 @@ impl Inserter {
         block: &Block,
         schema: &SchemaRef,
     ) -> Result<Inserted, InsertProblem> {
-        if block.n_rows == 0 {
+        let Some(fingerprint) = block.schema.filter(|_| block.n_rows > 0) else {
             return Ok(Inserted::Stored {
                 n_retries: 0,
                 is_reencoded: false,
                 took: Duration::ZERO,
             });
-        }
+        };
         let body = {
-            let (schema, payloads) = (schema.clone(), block.payloads.clone());
+            let (schema, payloads) = (schema.clone(), block.payloads());
             let limits = self.payload_limits.clone();
             let making = tokio::task::spawn_blocking(move || body(&schema, &payloads, &limits));
             match making.await {
@@ -108,7 +110,7 @@ impl Inserter {
         let mut n_retries = 0;
         loop {
             let attempt = async {
-                let statement = self.statement(block.schema, schema).await?;
+                let statement = self.statement(fingerprint, schema).await?;
                 let began = Instant::now();
                 self.server.insert(&statement, &settings, body.chunks.clone()).await?;
                 Ok(began.elapsed())

@@ -45,6 +45,17 @@ pub(crate) struct Commit {
     pub(crate) intent: Option<Intent>,
 }
 
+/// What becomes of a block whose rows were refused.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// Its halves are tried.
+    Again,
+    /// Its only message is to be put aside; [`Lanes::inserted`] is told when that is done.
+    Message(Block),
+    /// Its partition was lost, so that the next owner tries it.
+    Lost(Block),
+}
+
 #[derive(Debug)]
 struct Lane {
     id: LaneId,
@@ -160,6 +171,21 @@ impl Lanes {
         true
     }
 
+    /// Notes that the rows of a block were refused. One of several messages is tried again as two
+    /// halves, to find the message that is at fault.
+    pub(crate) fn refused(&mut self, id: LaneId, block: Block) -> Refused {
+        let lane = self.lanes.get_mut(&block.partition).filter(|lane| lane.id == id);
+        let Some(lane) = lane else { return Refused::Lost(block) };
+        if block.messages.len() < 2 {
+            return Refused::Message(block);
+        }
+        lane.phase = Phase::Committed;
+        for half in block.halves().into_iter().flatten().rev() {
+            lane.waiting.push_front(half);
+        }
+        Refused::Again
+    }
+
     /// Whether every partition was read to its end, and everything is stored and committed.
     pub(crate) fn are_idle(&self) -> bool {
         self.lanes
@@ -170,7 +196,7 @@ impl Lanes {
     /// Forgets the blocks that wait; returns how many messages they have.
     pub(crate) fn clear_waiting(&mut self) -> u64 {
         let waiting = self.lanes.values_mut().flat_map(|lane| lane.waiting.drain(..));
-        waiting.map(|block| block.payloads.len() as u64).sum()
+        waiting.map(|block| block.messages.len() as u64).sum()
     }
 
     /// Where each partition is read next; `None` where no message has come yet.

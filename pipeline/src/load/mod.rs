@@ -9,6 +9,7 @@
 mod block;
 mod body;
 mod consumer;
+mod dead_letters;
 mod inserter;
 mod intent;
 mod lanes;
@@ -21,5 +22,7 @@ mod simulation;
 pub use block::{Block, BlockLimits, BlockPlanner, Message};
 pub use intent::UnknownIntent;
 pub use lanes::Delivery;
-pub use options::{LoadError, LoadObserver, LoadOptions, LoadSummary, NoObserver};
+pub use options::{
+    InsertProblem, LoadError, LoadObserver, LoadOptions, LoadSummary, MessageProblem, NoObserver,
+};
 pub use run::load;

@@ -28,6 +28,8 @@ pub struct LoadOptions {
     pub creation: Creation,
     /// What a crash may do to rows.
     pub delivery: Delivery,
+    /// Topic for messages that cannot be loaded; without one, such a message stops the run.
+    pub dead_letters: Option<String>,
     /// When a block is cut.
     pub limits: BlockLimits,
     /// Stops when every partition has been at its end for so long.
@@ -69,6 +71,20 @@ pub enum LoadError {
         offset: i64,
         /// What is wrong.
         reason: MessageProblem,
+    },
+    /// A message that cannot be loaded could not be put aside either.
+    #[error(
+        "topic '{topic}' partition {partition} offset {offset}: no dead letter could be written"
+    )]
+    DeadLetter {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The offset.
+        offset: i64,
+        /// Why.
+        source: Box<KafkaError>,
     },
     /// What the group has committed cannot be gone on from.
     #[error("topic '{topic}' partition {partition} offset {offset}: {source}")]
@@ -145,6 +161,9 @@ pub enum InsertProblem {
     /// The payloads do not become one stream.
     #[error(transparent)]
     Body(#[from] BodyError),
+    /// A message that was refused could not be put aside either.
+    #[error("no dead letter could be written")]
+    DeadLetter(#[source] KafkaError),
     /// The table is missing and may not be created.
     #[error("the table does not exist; create it, or leave out --no-create")]
     NoTable,
@@ -204,6 +223,8 @@ pub struct LoadSummary {
     pub inserts: u64,
     /// Inserts whose rows had to be decoded, because their messages do not splice.
     pub inserts_reencoded: u64,
+    /// Messages that could not be loaded and went to the dead-letter topic.
+    pub dead_letters: u64,
     /// Inserts that failed and were sent again.
     pub retries: u64,
     /// Messages read and left in the topic, because the run was stopped while ClickHouse was away.

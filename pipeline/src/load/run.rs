@@ -12,16 +12,17 @@ use volley_core::headers::{MessageHeaders, checksum};
 use super::{
     Block, BlockPlanner, LoadError, LoadObserver, LoadOptions, LoadSummary, Message,
     consumer::{Assignment, Consumer},
+    dead_letters::{Cause, DeadLetters},
     inserter::{Inserted, Inserter},
     intent::Intent,
-    lanes::{Delivery, LaneId, Lanes},
+    lanes::{Delivery, LaneId, Lanes, Refused},
     options::{InsertProblem, MessageProblem},
     schemas::Schemas,
 };
 use crate::{
     clickhouse::ClickHouse,
     human::Causes,
-    kafka::{headers, is_unanswered},
+    kafka::{FetchedMessage, headers, is_unanswered},
     shutdown::Shutdown,
 };
 
@@ -87,6 +88,7 @@ struct Done {
 struct Loading {
     options: LoadOptions,
     inserter: Arc<Inserter>,
+    dead_letters: Option<Arc<DeadLetters>>,
     observer: Arc<dyn LoadObserver>,
     start: Instant,
     planner: BlockPlanner,
@@ -112,6 +114,7 @@ impl Loading {
             planner: BlockPlanner::new(options.limits),
             lanes: Lanes::new(options.delivery),
             schemas: Schemas::new(&options.payload_limits),
+            dead_letters: DeadLetters::new(&options).map(Arc::new),
             options,
             inserter,
             observer,
@@ -145,7 +148,7 @@ impl Loading {
                 received = consumer.recv() => {
                     // And older than this message.
                     self.reassign(consumer, shutdown).await?;
-                    self.receive(consumer, received)?;
+                    self.receive(consumer, received).await?;
                 }
                 () = tokio::time::sleep_until(wake.into()) => {
                     if self.is_idle(consumer).await? {
@@ -171,13 +174,13 @@ impl Loading {
         [block_due, idle_due, self.commit_again].into_iter().flatten().min().unwrap_or(far)
     }
 
-    fn receive(
+    async fn receive(
         &mut self,
         consumer: &Consumer,
         received: Result<BorrowedMessage<'_>, LibError>,
     ) -> Result<(), LoadError> {
         match received {
-            Ok(message) => self.accept(&message),
+            Ok(message) => self.accept(&message).await,
             Err(LibError::PartitionEOF(partition)) => {
                 self.lanes.reached_end(partition);
                 self.planner.reached_end(partition, self.start.elapsed());
@@ -195,30 +198,56 @@ impl Loading {
         }
     }
 
-    fn accept(&mut self, received: &BorrowedMessage<'_>) -> Result<(), LoadError> {
+    async fn accept(&mut self, received: &BorrowedMessage<'_>) -> Result<(), LoadError> {
         let (partition, offset) = (received.partition(), received.offset());
         if !self.lanes.has(partition) {
             return Ok(());
         }
-        let problem = |reason| LoadError::Message {
-            topic: self.options.topic.clone(),
-            partition,
-            offset,
-            reason,
+        let message = match self.look_into(received) {
+            Ok(message) => message,
+            Err(problem) => {
+                self.put_aside(received, problem).await?;
+                let checksum = received.payload().map_or(0, checksum);
+                Message::skipped(partition, offset, checksum)
+            }
         };
-        let payload = received.payload().ok_or_else(|| problem(MessageProblem::NoValue))?;
-        let checksum = check_sum(received, payload).map_err(problem)?;
-        let (schema, n_rows) = self.schemas.read(payload).map_err(problem)?;
-        let payload = Bytes::copy_from_slice(payload);
-
         self.last_activity = Instant::now();
         self.first_message.get_or_insert(self.last_activity);
         self.lanes.read(partition, offset);
-        self.n_inflight_bytes += payload.len();
-        let message = Message { partition, offset, schema, n_rows, checksum, payload };
+        self.n_inflight_bytes += message.payload.len();
         let mut cut = Vec::new();
         self.planner.push(message, self.start.elapsed(), &mut cut);
         self.queue(cut);
+        Ok(())
+    }
+
+    fn look_into(&mut self, received: &BorrowedMessage<'_>) -> Result<Message, MessageProblem> {
+        let payload = received.payload().ok_or(MessageProblem::NoValue)?;
+        let checksum = check_sum(received, payload)?;
+        let (schema, n_rows) = self.schemas.read(payload)?;
+        let (partition, offset) = (received.partition(), received.offset());
+        let payload = Bytes::copy_from_slice(payload);
+        Ok(Message { partition, offset, schema: Some(schema), n_rows, checksum, payload })
+    }
+
+    /// Stops the run where there is no dead-letter topic.
+    async fn put_aside(
+        &mut self,
+        received: &BorrowedMessage<'_>,
+        reason: MessageProblem,
+    ) -> Result<(), LoadError> {
+        let (partition, offset) = (received.partition(), received.offset());
+        let topic = self.options.topic.clone();
+        let Some(dead_letters) = &self.dead_letters else {
+            return Err(LoadError::Message { topic, partition, offset, reason });
+        };
+        let cause = Cause::of_message(&reason);
+        let put = dead_letters.put(partition, FetchedMessage::of(received), &cause).await;
+        put.map_err(|error| {
+            let source = Box::new(error);
+            LoadError::DeadLetter { topic, partition, offset, source }
+        })?;
+        self.summary.dead_letters += 1;
         Ok(())
     }
 
@@ -343,18 +372,31 @@ impl Loading {
             Ok(done) => done,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
-        self.n_inflight_bytes -= block.n_bytes;
         self.last_activity = Instant::now();
+        if let (Err(problem), Some(dead_letters)) = (&result, &self.dead_letters)
+            && let Some(cause) = Cause::of_insert(problem)
+        {
+            let dead_letters = dead_letters.clone();
+            self.refuse(lane, block, cause, dead_letters);
+            return Ok(());
+        }
+        self.n_inflight_bytes -= block.n_bytes;
         let took = match result {
             Ok(Inserted::Stored { n_retries, is_reencoded, took }) => {
                 self.summary.retries += n_retries;
                 self.summary.inserts_reencoded += u64::from(is_reencoded);
                 took
             }
+            Ok(Inserted::PutAside) => {
+                if self.lanes.inserted(lane, &block) {
+                    self.summary.dead_letters += 1;
+                }
+                return Ok(());
+            }
             // The lane stays closed in either case: were a later block of this partition committed,
             // this one would be lost.
             Ok(Inserted::Abandoned) => {
-                self.summary.messages_left += block.payloads.len() as u64;
+                self.summary.messages_left += block.messages.len() as u64;
                 return Ok(());
             }
             Err(problem) => return Err(self.insert_error(&block, problem)),
@@ -365,7 +407,7 @@ impl Loading {
             return Ok(());
         }
         self.summary.rows_loaded += n_rows as u64;
-        self.summary.messages += block.payloads.len() as u64;
+        self.summary.messages += block.n_loaded();
         self.summary.payload_bytes += n_bytes as u64;
         self.summary.inserts += u64::from(n_rows > 0);
         self.summary.inserting += took;
@@ -373,6 +415,34 @@ impl Loading {
         let ms = took.as_millis() as u64;
         tracing::debug!(partition, first, last, rows = n_rows, bytes = n_bytes, ms, "inserted");
         Ok(())
+    }
+
+    /// Looks for the message at fault, and puts it aside when it is found.
+    fn refuse(&mut self, lane: LaneId, block: Block, cause: Cause, dead_letters: Arc<DeadLetters>) {
+        let Block { partition, first, last, .. } = block;
+        match self.lanes.refused(lane, block) {
+            Refused::Again => {
+                tracing::warn!(
+                    partition,
+                    first,
+                    last,
+                    "insert refused, trying its halves: {cause}"
+                );
+            }
+            Refused::Lost(block) => self.n_inflight_bytes -= block.n_bytes,
+            Refused::Message(block) => {
+                self.inserts.spawn(async move {
+                    let mut result = Ok(Inserted::PutAside);
+                    for message in &block.messages {
+                        let put = dead_letters.put_again(message, &cause).await;
+                        result = result.and(
+                            put.map_err(InsertProblem::DeadLetter).map(|()| Inserted::PutAside),
+                        );
+                    }
+                    Done { lane, block, result, queryable_at: Instant::now() }
+                });
+            }
+        }
     }
 
     fn insert_error(&self, block: &Block, problem: InsertProblem) -> LoadError {

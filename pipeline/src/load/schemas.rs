@@ -31,9 +31,12 @@ impl Schemas {
         Ok((self.schema(&layout)?, n_rows))
     }
 
-    /// A schema that [`Self::read`] has returned.
-    pub(crate) fn get(&self, fingerprint: Fingerprint) -> SchemaRef {
-        self.known.get(&fingerprint).cloned().unwrap_or_else(|| Arc::new(Schema::empty()))
+    /// A schema that [`Self::read`] has returned; without columns for `None`.
+    pub(crate) fn get(&self, fingerprint: Option<Fingerprint>) -> SchemaRef {
+        fingerprint
+            .and_then(|fingerprint| self.known.get(&fingerprint))
+            .cloned()
+            .unwrap_or_else(|| Arc::new(Schema::empty()))
     }
 
     fn schema(&mut self, layout: &Layout) -> Result<Fingerprint, MessageProblem> {

@@ -66,7 +66,7 @@ fn a_payload_that_claims_too_much_is_refused_until_it_is_allowed() {
     let topic = broker().topic(1);
     topic.fill(1000);
     let load = || topic.load(database.url(), &database.table()).args(["--until-idle", "500ms"]);
-    let run = load().args(["--max-batch-bytes", "1kB"]).run().fails();
+    let run = load().args(["--no-dlq", "--max-batch-bytes", "1kB"]).run().fails();
     run.says(&["partition 0 offset 0", "over-cap", "raise --max-batch-bytes"]);
     assert_eq!(topic.committed(), [0]);
     assert_eq!(

@@ -4,8 +4,9 @@ use volley_core::codec::Framing;
 
 use crate::support::{assert_same_rows, broker, database};
 
-/// Loads a topic in which a bad message stands between good ones: it is named, what came before is
-/// in the table and committed, and it is where the next run starts.
+/// Loads a topic in which a bad message stands between good ones. Where bad ones are not to be put
+/// aside it is named, what came before is in the table and committed, and it is where the next run
+/// starts; otherwise the next run says why it puts it aside, and loads all others.
 #[track_caller]
 fn check(value: Option<&[u8]>, headers: &[(&str, &str)], reason: &str) {
     let Some(database) = database() else {
@@ -20,10 +21,14 @@ fn check(value: Option<&[u8]>, headers: &[(&str, &str)], reason: &str) {
     let load = || topic.load(database.url(), &database.table()).args(["--until-idle", "500ms"]);
     let expected = format!("topic '{}' partition 0 offset {bad}: {reason}", topic.name);
     for _ in 0..2 {
-        load().run().fails().says(&[&expected]);
+        load().args(["--no-dlq"]).run().fails().says(&[&expected]);
         assert_eq!(topic.committed(), [bad], "everything before it, and nothing after");
         assert_eq!(database.count(), 300);
     }
+    let run = load().run().succeeds().says(&["WARN", "dead letter: ", reason]);
+    let run = run.says(&[&format!("offset={bad}"), &format!("{}.dlq", topic.name)]);
+    assert_eq!((run.count("rows_loaded"), run.count("dead_letters")), (200, 1), "{run}");
+    assert_eq!((topic.committed(), database.count()), (topic.ends(), 500), "{run}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod cluster;
 mod columns;
 mod damaged;
+mod dead_letters;
 mod dictionaries;
 mod groups;
 mod nested;
@@ -34,6 +35,7 @@ const CASES: &[&[Case]] = &[
     nested::CASES,
     dictionaries::CASES,
     damaged::CASES,
+    dead_letters::CASES,
     security::CASES,
 ];
 

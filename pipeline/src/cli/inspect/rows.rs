@@ -15,11 +15,7 @@ use arrow::{
 };
 use serde_json::value::RawValue;
 use unicode_width::UnicodeWidthStr as _;
-use volley_core::{
-    decode::DecodeError,
-    head::Head,
-    fingerprint::type_name,
-};
+use volley_core::{decode::DecodeError, fingerprint::type_name, head::Head};
 
 use super::table::{Align, PLAIN, Table, printable};
 use crate::{
