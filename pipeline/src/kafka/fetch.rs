@@ -1,4 +1,7 @@
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     Message as _, Offset, Timestamp, TopicPartitionList,
@@ -13,6 +16,9 @@ use super::{
     is_unanswered, require_topic,
 };
 use crate::human::Seconds;
+
+/// Offsets at the end of a partition that are tried for its latest message.
+const MAX_MARKERS: i64 = 16;
 
 /// Reads single messages of a cluster, without a consumer group: nothing is committed, nobody's
 /// partitions move.
@@ -32,6 +38,19 @@ pub(crate) struct FetchedMessage {
     pub(crate) value: Option<Vec<u8>>,
 }
 
+/// A partition, for a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    topic: String,
+    partition: i32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "topic '{}' partition {}", self.topic, self.partition)
+    }
+}
+
 /// Why a message could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -44,25 +63,22 @@ pub(crate) enum FetchError {
     #[error("topic '{topic}' has no partition {partition}: {}", partitions(*n_partitions))]
     NoPartition { topic: String, partition: i32, n_partitions: usize },
     #[error(
-        "topic '{topic}' partition {partition} has no offset {offset}: its low watermark is {low}, \
-         its high watermark {high}; {}", range(*low, *high)
+        "{place} has no offset {offset}: its low watermark is {low}, its high watermark {high}; {}",
+        range(*low, *high)
     )]
-    OutOfRange { topic: String, partition: i32, offset: i64, low: i64, high: i64 },
+    OutOfRange { place: Place, offset: i64, low: i64, high: i64 },
+    #[error("{place} holds no message: its low and its high watermark are {high}")]
+    Empty { place: Place, high: i64 },
     #[error(
-        "topic '{topic}' partition {partition} holds no message: its low and its high watermark \
-         are {high}"
+        "{place} has no message at offset {offset}, which was compacted away or marks the end of a \
+         transaction; {}", following(*next)
     )]
-    Empty { topic: String, partition: i32, high: i64 },
+    Gap { place: Place, offset: i64, next: Option<i64> },
     #[error(
-        "topic '{topic}' partition {partition} has no message at offset {offset}, which was \
-         compacted away or marks the end of a transaction; {}", following(*next)
+        "{place} offset {offset} did not come within {}; wait longer with --timeout",
+        Seconds(*timeout)
     )]
-    Gap { topic: String, partition: i32, offset: i64, next: Option<i64> },
-    #[error(
-        "topic '{topic}' partition {partition} offset {offset} did not come within {}; wait longer \
-         with --timeout", Seconds(*timeout)
-    )]
-    TimedOut { topic: String, partition: i32, offset: i64, timeout: Duration },
+    TimedOut { place: Place, offset: i64, timeout: Duration },
     #[error(transparent)]
     Kafka(#[from] KafkaError),
 }
@@ -118,39 +134,54 @@ impl Fetcher {
 
     /// Reads one message. Blocks up to the options' timeout for each question to the broker.
     pub(crate) fn fetch(&self, address: &MessageAddress) -> Result<FetchedMessage, FetchError> {
-        let MessageAddress { topic, partition, .. } = address;
+        let MessageAddress { topic, partition, offset, .. } = address.clone();
         let hint = "check its name";
         let client = self.consumer.client();
-        let asked = require_topic(client, &self.log, &self.options, topic, hint);
+        let asked = require_topic(client, &self.log, &self.options, &topic, hint);
         let n_partitions = asked.map_err(|error| match error {
             KafkaError::Unreachable { .. } => self.unreachable(),
             other => other.into(),
         })?;
-        if usize::try_from(*partition).is_ok_and(|partition| partition >= n_partitions) {
-            let (topic, partition) = (topic.clone(), *partition);
+        if usize::try_from(partition).is_ok_and(|partition| partition >= n_partitions) {
             return Err(FetchError::NoPartition { topic, partition, n_partitions });
         }
-        let watermarks = self.consumer.fetch_watermarks(topic, *partition, self.options.timeout);
+        let watermarks = self.consumer.fetch_watermarks(&topic, partition, self.options.timeout);
         let (low, high) = watermarks.map_err(|error| self.failed("asking for offsets", error))?;
-        let offset = match address.offset {
+        let place = Place { topic, partition };
+        match offset {
             MessageOffset::Earliest | MessageOffset::Latest if low >= high => {
-                let (topic, partition) = (topic.clone(), *partition);
-                return Err(FetchError::Empty { topic, partition, high });
+                Err(FetchError::Empty { place, high })
             }
-            MessageOffset::Earliest => low,
-            MessageOffset::Latest => high - 1,
-            MessageOffset::At(offset) => offset,
-        };
-        if !(low..high).contains(&offset) {
-            let (topic, partition) = (topic.clone(), *partition);
-            return Err(FetchError::OutOfRange { topic, partition, offset, low, high });
+            MessageOffset::At(offset) if !(low..high).contains(&offset) => {
+                Err(FetchError::OutOfRange { place, offset, low, high })
+            }
+            MessageOffset::At(offset) => self.fetch_at(&place, offset),
+            MessageOffset::Earliest => match self.fetch_at(&place, low) {
+                Err(FetchError::Gap { next: Some(next), .. }) => self.fetch_at(&place, next),
+                result => result,
+            },
+            MessageOffset::Latest => {
+                // A transaction ends with a marker, which is no message.
+                let mut offset = high - 1;
+                loop {
+                    let result = self.fetch_at(&place, offset);
+                    let is_gap = matches!(result, Err(FetchError::Gap { .. }));
+                    if !is_gap || offset <= low.max(high - MAX_MARKERS) {
+                        return result;
+                    }
+                    offset -= 1;
+                }
+            }
         }
+    }
+
+    fn fetch_at(&self, place: &Place, offset: i64) -> Result<FetchedMessage, FetchError> {
         let mut assignment = TopicPartitionList::with_capacity(1);
         let assigned = assignment
-            .add_partition_offset(topic, *partition, Offset::Offset(offset))
+            .add_partition_offset(&place.topic, place.partition, Offset::Offset(offset))
             .and_then(|()| self.consumer.assign(&assignment));
         assigned.map_err(|error| self.failed("assigning a partition", error))?;
-        let message = self.receive(topic, *partition, offset);
+        let message = self.receive(place, offset);
         // What was fetched ahead is of no use to the next question.
         let unassigned = self.consumer.unassign();
         let message = message?;
@@ -158,40 +189,29 @@ impl Fetcher {
         Ok(message)
     }
 
-    fn receive(
-        &self,
-        topic: &str,
-        partition: i32,
-        offset: i64,
-    ) -> Result<FetchedMessage, FetchError> {
-        let topic = topic.to_owned();
+    /// Waits for the message of the assignment; others of the partition say that there is none.
+    fn receive(&self, place: &Place, offset: i64) -> Result<FetchedMessage, FetchError> {
         let deadline = Instant::now() + self.options.timeout;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let timeout = self.options.timeout;
-                return Err(FetchError::TimedOut { topic, partition, offset, timeout });
+                let (place, timeout) = (place.clone(), self.options.timeout);
+                return Err(FetchError::TimedOut { place, offset, timeout });
             }
-            match self.consumer.poll(left) {
-                None => {}
-                // Left from an assignment before this one.
-                Some(Ok(message)) if message.partition() != partition => {}
-                Some(Ok(message)) if message.topic() != topic => {}
+            let next = match self.consumer.poll(left) {
+                None => continue,
                 Some(Ok(message)) if message.offset() == offset => {
                     return Ok(FetchedMessage::of(&message));
                 }
-                Some(Ok(message)) => {
-                    let next = Some(message.offset());
-                    return Err(FetchError::Gap { topic, partition, offset, next });
-                }
-                Some(Err(LibError::PartitionEOF(at))) if at == partition => {
-                    return Err(FetchError::Gap { topic, partition, offset, next: None });
-                }
+                Some(Ok(message)) => Some(message.offset()),
+                Some(Err(LibError::PartitionEOF(_))) => None,
                 Some(Err(error)) if is_unanswered(&error) || is_about_group(&error) => {
                     tracing::debug!(%error, "while waiting for a message");
+                    continue;
                 }
                 Some(Err(error)) => return Err(self.failed("reading a message", error)),
-            }
+            };
+            return Err(FetchError::Gap { place: place.clone(), offset, next });
         }
     }
 

@@ -1,6 +1,8 @@
 //! `volley inspect`: what a payload is made of, and what is wrong with it.
 
+mod cells;
 mod diagnostics;
+mod json_rows;
 mod map;
 mod report;
 mod rows;
@@ -8,7 +10,12 @@ mod source;
 mod table;
 mod text;
 
-use std::{collections::HashMap, io::Write as _, num::NonZeroUsize, time::Duration};
+use std::{
+    collections::HashMap,
+    io::{BufWriter, Write as _},
+    num::NonZeroUsize,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::{
@@ -104,7 +111,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitStatus> {
         head: args.head.map(NonZeroUsize::get),
         with_values: args.deep,
     };
-    let mut out = anstream::stdout().lock();
+    let mut out = BufWriter::new(anstream::stdout().lock());
     let view = View::of_stdout(parts.limits.max_raw_bytes);
     let mut brokers = Brokers { args, fetchers: HashMap::new() };
     let (mut is_damaged, mut is_unread, mut is_first) = (false, false, true);
@@ -129,8 +136,9 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitStatus> {
             }
         }
         is_first = false;
+        // What comes next may take its time, or go to standard error.
+        out.flush()?;
     }
-    out.flush()?;
     Ok(match (is_unread, is_damaged) {
         (true, _) => ExitStatus::Error,
         (false, true) => ExitStatus::Negative,

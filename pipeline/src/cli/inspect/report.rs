@@ -11,7 +11,7 @@ use volley_core::{
 };
 
 use super::{
-    rows::json_rows,
+    json_rows::json_rows,
     source::{Envelope, Payload},
 };
 use crate::human::Causes;

@@ -23,12 +23,15 @@ pub(super) struct Table {
     aligns: Vec<Align>,
     widths: Vec<usize>,
     lines: Vec<(Style, Vec<String>)>,
+    /// The style of the last column in plain lines.
+    last: Style,
 }
 
 impl Table {
     pub(super) fn new(columns: impl IntoIterator<Item = (String, Align)>) -> Self {
         let (titles, aligns): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
-        let mut table = Self { widths: vec![0; aligns.len()], aligns, lines: Vec::new() };
+        let mut table =
+            Self { widths: vec![0; aligns.len()], aligns, lines: Vec::new(), last: PLAIN };
         table.push(DIM, titles);
         table
     }
@@ -38,6 +41,11 @@ impl Table {
             *width = (*width).max(cell.width());
         }
         self.lines.push((style, cells));
+    }
+
+    /// Sets the last column off in plain lines.
+    pub(super) fn style_last(&mut self, style: Style) {
+        self.last = style;
     }
 
     /// Columns a line takes.
@@ -50,7 +58,9 @@ impl Table {
             let mut line = String::new();
             // Spaces that are owed: at the end of a line they are not paid.
             let mut owed = 0;
-            for ((cell, &width), align) in cells.iter().zip(&self.widths).zip(&self.aligns) {
+            let n_columns = self.widths.len();
+            let columns = cells.iter().zip(&self.widths).zip(&self.aligns).enumerate();
+            for (i, ((cell, &width), align)) in columns {
                 let free = width - cell.width();
                 let (before, after) = match align {
                     Align::Left => (0, free),
@@ -59,7 +69,12 @@ impl Table {
                 owed += before;
                 if !cell.is_empty() {
                     line.extend(std::iter::repeat_n(' ', owed));
-                    line.push_str(cell);
+                    if i + 1 == n_columns && *style == PLAIN {
+                        let style = self.last;
+                        line.push_str(&format!("{style}{cell}{style:#}"));
+                    } else {
+                        line.push_str(cell);
+                    }
                     owed = 0;
                 }
                 owed += if cell.is_empty() { width - before } else { after } + GAP;

@@ -1,5 +1,6 @@
 use std::io::{self, IsTerminal as _};
 
+use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use volley_core::inspect::{
     Checksum, ColumnInspection, HeaderInspection, HeaderStatus, Inspection, Text,
@@ -36,6 +37,8 @@ const BAR: usize = 10;
 
 /// Longest header, key or file name.
 const MAX_VALUE: usize = 200;
+
+const BARS: Style = AnsiColor::Cyan.on_default();
 
 /// How reports are printed for people.
 pub(super) struct View {
@@ -111,6 +114,9 @@ fn column_table(inspection: &Inspection, path: usize, type_name: usize, bar: usi
             (if fits { title } else { "" }.to_owned(), align)
         });
     let mut table = Table::new(titles);
+    if bar > 0 {
+        table.style_last(BARS);
+    }
     let columns = &inspection.columns;
     let largest = columns.iter().map(|column| column.stored).max().unwrap_or_default();
     for column in columns {
