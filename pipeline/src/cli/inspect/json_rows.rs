@@ -18,28 +18,28 @@ use super::cells::{formatter, is_text};
 /// payload repeat a long value without end.
 const MAX_JSON_CHARS: usize = 1 << 26;
 
-/// Rows as a JSON array of objects, and why some are missing.
-pub(super) fn json_rows(batches: &[RecordBatch]) -> (Box<RawValue>, Option<String>) {
+/// Rows as JSON objects, and why some are missing.
+pub(super) fn json_rows(batches: &[RecordBatch]) -> (Vec<Box<RawValue>>, Option<String>) {
     let mut rows = Vec::new();
     let mut left = MAX_JSON_CHARS;
-    let mut error = None;
     for batch in batches {
         let n_rows = n_rows_within(batch, &mut left);
-        match json_lines(&batch.slice(0, n_rows)) {
-            Ok(lines) => rows.extend(lines.lines().map(str::to_owned)),
-            Err(refused) => error = Some(refused),
+        let lines = match json_lines(&batch.slice(0, n_rows)) {
+            Ok(lines) => lines,
+            Err(refused) => return (rows, Some(refused)),
+        };
+        for line in lines.lines() {
+            match RawValue::from_string(line.to_owned()) {
+                Ok(row) => rows.push(row),
+                Err(error) => return (rows, Some(format!("a row has no JSON form: {error}"))),
+            }
         }
         if n_rows < batch.num_rows() {
-            error = Some(format!("more rows would be over {MAX_JSON_CHARS} characters"));
-        }
-        if error.is_some() {
-            break;
+            let error = format!("more rows would be over {MAX_JSON_CHARS} characters");
+            return (rows, Some(error));
         }
     }
-    match RawValue::from_string(format!("[{}]", rows.join(","))) {
-        Ok(rows) => (rows, error),
-        Err(error) => (RawValue::NULL.to_owned(), Some(error.to_string())),
-    }
+    (rows, None)
 }
 
 /// A line a row. A writer of its own for each batch: one that has failed leaves half a row.
@@ -82,8 +82,8 @@ impl fmt::Write for Counter {
     }
 }
 
-/// Writes as text what JSON has no form for: unions, maps whose keys are no text, and times that
-/// have a zone, in UTC.
+/// Writes as text what JSON has no form for: unions, maps whose keys are no text, times that have a
+/// zone, in UTC, and decimals, which most readers of JSON would round.
 #[derive(Debug)]
 struct AsText;
 
@@ -96,6 +96,7 @@ impl EncoderFactory for AsText {
     ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
         let has_json = match array.data_type() {
             DataType::Union(_, _) | DataType::Timestamp(_, Some(_)) => false,
+            decimal if decimal.is_decimal() => false,
             DataType::Map(entries, _) => match entries.data_type() {
                 DataType::Struct(fields) => {
                     fields.first().is_some_and(|key| is_text(key.data_type()))
@@ -161,14 +162,14 @@ mod tests {
         ];
         let (rows, error) = json_rows(&[batch(columns)]);
         assert_eq!(error, None);
-        assert_eq!(rows.get(), r#"[{"union":"{n=7}","map":"{7: 7}","none":null}]"#);
+        assert_eq!(rows[0].get(), r#"{"union":"{n=7}","map":"{7: 7}","none":null}"#);
     }
 
     #[test]
     fn times_are_text_in_range_and_out_of_it() {
         let times = TimestampSecondArray::from(vec![i64::MAX, 0]);
         let (rows, _) = json_rows(&[batch(vec![("t", Arc::new(times))])]);
-        assert!(rows.get().contains("1970-01-01T00:00:00"), "{rows}");
+        assert_eq!(rows[1].get(), r#"{"t":"1970-01-01T00:00:00"}"#);
 
         let times = TimestampSecondArray::from(vec![Some(1_700_000_000), None]);
         let times = Arc::new(times.with_timezone("Europe/Berlin")) as ArrayRef;
@@ -177,7 +178,7 @@ mod tests {
         let (rows, error) = json_rows(&[batch(vec![("t", times), ("s", nested)])]);
         assert_eq!(error, None);
         let first = r#"{"t":"2023-11-14T22:13:20Z","s":{"t":"2023-11-14T22:13:20Z"}}"#;
-        assert_eq!(rows.get(), format!(r#"[{first},{{"t":null,"s":{{"t":null}}}}]"#));
+        assert_eq!([rows[0].get(), rows[1].get()], [first, r#"{"t":null,"s":{"t":null}}"#]);
     }
 
     /// 20 rows of 1,000 lists each that are all the same 1,000,000 numbers.
@@ -204,8 +205,59 @@ mod tests {
         );
         let batch = batch(vec![("lists", Arc::new(lists))]);
         let (rows, error) = json_rows(std::slice::from_ref(&batch));
-        assert_eq!(rows.get(), "[]");
+        assert!(rows.is_empty());
         assert!(error.unwrap().contains("characters"));
         assert!(cells(batch.column(0)).iter().all(|cell| cell.len() < 200));
+    }
+
+    /// Whatever bits a value has, it is shown or said to be wrong, and nothing panics.
+    #[test]
+    fn the_ends_of_every_type_are_shown() {
+        use DataType::*;
+        use arrow::{
+            array::{ArrayData, make_array},
+            buffer::Buffer,
+            datatypes::{IntervalUnit, TimeUnit},
+        };
+
+        let units =
+            [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond];
+        let mut types = vec![
+            (Date32, 4),
+            (Date64, 8),
+            (Time32(TimeUnit::Second), 4),
+            (Time32(TimeUnit::Millisecond), 4),
+            (Time64(TimeUnit::Microsecond), 8),
+            (Time64(TimeUnit::Nanosecond), 8),
+            (Interval(IntervalUnit::YearMonth), 4),
+            (Interval(IntervalUnit::DayTime), 8),
+            (Interval(IntervalUnit::MonthDayNano), 16),
+            (Float16, 2),
+            (Float32, 4),
+            (Float64, 8),
+        ];
+        for unit in units {
+            types.push((Timestamp(unit, None), 8));
+            types.push((Timestamp(unit, Some("Europe/Berlin".into())), 8));
+            types.push((Timestamp(unit, Some("no zone".into())), 8));
+            types.push((Duration(unit), 8));
+        }
+        for scale in [-128, -9, 0, 9, 127] {
+            types.push((Decimal32(9, scale), 4));
+            types.push((Decimal64(18, scale), 8));
+            types.push((Decimal128(38, scale), 16));
+            types.push((Decimal256(76, scale), 32));
+        }
+        for (data_type, width) in types {
+            let least = [vec![0_u8; width - 1], vec![0x80]].concat();
+            let most = [vec![0xff_u8; width - 1], vec![0x7f]].concat();
+            let bytes = [vec![0; width], vec![0xff; width], least, most].concat();
+            let data = ArrayData::builder(data_type).len(4).add_buffer(Buffer::from(bytes));
+            let Ok(data) = data.build() else { continue };
+            let column = make_array(data);
+            assert!(cells(&column).iter().all(|cell| !cell.is_empty()), "{column:?}");
+            let (rows, error) = json_rows(&[batch(vec![("x", column)])]);
+            assert!(rows.len() == 4 || error.is_some(), "{rows:?}");
+        }
     }
 }

@@ -62,7 +62,7 @@ struct Json<'a> {
     #[serde(flatten)]
     report: &'a Report,
     #[serde(skip_serializing_if = "Option::is_none")]
-    head: Option<Box<RawValue>>,
+    head: Option<Vec<Box<RawValue>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     head_error: Option<String>,
 }
