@@ -63,8 +63,11 @@ pub(crate) struct Cause {
 impl DeadLetters {
     /// For the topic that the options name; `None` where they name none.
     pub(crate) fn new(options: &LoadOptions) -> Option<Self> {
+        let mut kafka = options.kafka.clone();
+        // Where a group begins says nothing about reading one message again.
+        kafka.properties.retain(|property| property.key != "auto.offset.reset");
         Some(Self {
-            kafka: options.kafka.clone(),
+            kafka,
             source: options.topic.clone(),
             table: options.table.to_string(),
             topic: options.dead_letters.clone()?,
