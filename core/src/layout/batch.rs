@@ -144,7 +144,8 @@ impl<'p> Walk<'p, '_> {
         let end = schema.columns.get(values).map_or(values, |column| column.end);
         let codec = self.codec(index, at, batch)?;
         self.columns(index, batch, schema, values..end, rows, codec)?;
-        let mut raw = self.spent.raw - raw_before + self.inner_raw(schema, values..end);
+        let own_raw = self.spent.raw - raw_before;
+        let mut raw = own_raw.saturating_add(self.inner_raw(schema, values..end));
         if is_delta {
             // A reader appends by copying the dictionary as it was, and what it refers to.
             self.charge(index, at, before.raw);

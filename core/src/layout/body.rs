@@ -52,8 +52,8 @@ impl<'p> Walk<'p, '_> {
         self.layout.regions.reserve(buffers.len() + 2);
         let mut reader = BodyReader {
             first_region: self.layout.regions.len(),
-            first_column: columns.start,
-            are_rows_at_fault: false,
+            columns: columns.clone(),
+            are_rows_at_fault: None,
             walk: self,
             schema,
             index,
@@ -113,10 +113,10 @@ pub(super) struct BodyReader<'r, 'p, 'w> {
     pub(super) unread: usize,
     /// The first region of this body.
     pub(super) first_region: usize,
-    /// The column of the first node.
-    first_column: usize,
-    /// Whether all columns agree on another number of rows than the message's, which is reported.
-    are_rows_at_fault: bool,
+    columns: Range<usize>,
+    /// Whether all columns agree on another number of rows than the message's, which is reported;
+    /// known once a column differs.
+    are_rows_at_fault: Option<bool>,
 }
 
 impl BodyReader<'_, '_, '_> {
@@ -238,10 +238,7 @@ impl BodyReader<'_, '_, '_> {
             }
         };
         let expected = match length {
-            Length::Rows(rows) if len != rows && self.columns_agree(len) => {
-                self.rows_at_fault(rows, len);
-                None
-            }
+            Length::Rows(rows) if len != rows && self.are_rows_at_fault(rows, len) => None,
             Length::Rows(expected) | Length::Exactly(expected) if len != expected => {
                 Some(format!("{expected}"))
             }
@@ -268,28 +265,29 @@ impl BodyReader<'_, '_, '_> {
         Ok(node)
     }
 
-    /// Whether the message has several columns at the top, all of this length.
-    fn columns_agree(&self, len: u64) -> bool {
-        let (mut n_columns, mut next) = (0, 0);
-        while let Some(column) = self.schema.columns.get(self.first_column + next)
-            && next < self.nodes.len()
-        {
-            if u64::try_from(self.nodes.get(next).length()) != Ok(len) {
-                return false;
-            }
-            n_columns += 1;
-            next = column.end - self.first_column;
+    /// Whether it is the number of rows that is wrong, because several columns at the top all have
+    /// this length. Looks at them, and says so, once.
+    fn are_rows_at_fault(&mut self, rows: u64, len: u64) -> bool {
+        if let Some(known) = self.are_rows_at_fault {
+            return known;
         }
-        n_columns > 1
-    }
-
-    /// Says once that the message has another number of rows than its columns.
-    fn rows_at_fault(&mut self, rows: u64, len: u64) {
-        if !std::mem::replace(&mut self.are_rows_at_fault, true) {
+        let (mut n_columns, mut column) = (0, self.columns.start);
+        let mut agree = true;
+        while column < self.columns.end && agree {
+            let node = column - self.columns.start;
+            agree =
+                node < self.nodes.len() && u64::try_from(self.nodes.get(node).length()) == Ok(len);
+            n_columns += 1;
+            column = self.schema.columns[column].end;
+        }
+        let is_at_fault = agree && n_columns > 1;
+        if is_at_fault {
             let found = format!("{rows} rows");
             let expected = format!("{len}, as every column has");
             self.walk.report_in(self.index, Code::RowCount, self.at, found, expected);
         }
+        self.are_rows_at_fault = Some(is_at_fault);
+        is_at_fault
     }
 
     fn variadic_count(&mut self, column: usize) -> Result<usize, Stop> {

@@ -74,15 +74,18 @@ fn check_values(payload: &[u8], layout: &Layout, diagnostics: &mut Vec<Diagnosti
                 decoder.with_projection(projection).read_record_batch()
             };
             let Err(error) = values(None) else { continue };
-            // Each column takes a pass over all of them.
-            if schema.schema.fields().len() > MAX_COLUMNS {
-                report(None, error);
-                continue;
-            }
-            for (position, column) in schema.top_columns().enumerate() {
-                if let Err(error) = values(Some(&[position])) {
-                    report(Some(schema.path(column)), error);
+            let mut is_located = false;
+            // Each takes a pass over all of them.
+            if schema.schema.fields().len() <= MAX_COLUMNS {
+                for (position, column) in schema.top_columns().enumerate() {
+                    if let Err(error) = values(Some(&[position])) {
+                        report(Some(schema.path(column)), error);
+                        is_located = true;
+                    }
                 }
+            }
+            if !is_located {
+                report(None, error);
             }
         }
     }
