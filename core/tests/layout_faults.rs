@@ -343,6 +343,14 @@ fn damage_to_a_flatbuffer_names_the_field() {
 }
 
 #[test]
+fn names_do_not_steer_the_terminal() {
+    let schema = Schema::new(vec![Field::new("a\n\u{1b}[31mä", DataType::Int64, true)]);
+    let batch = Batch { buffers: vec![(0, 0), (8, 32)], ..Batch::default() };
+    let error = first_error(&stream(&schema, &[batch]), &Options::default());
+    assert_eq!(error.column.as_deref(), Some("a\\n\\u{1b}[31mä"));
+}
+
+#[test]
 fn damaged_columns_leave_the_others_readable() {
     let schema = Schema::new(vec![
         Field::new("a", DataType::Int64, true),

@@ -113,8 +113,8 @@ impl SchemaLayout {
         Ok(layout)
     }
 
-    /// Names from the top, joined by dots, for people: long ones are cut. The values of a dictionary
-    /// are `name[dictionary]`.
+    /// Names from the top, joined by dots, for people: long ones are cut and control characters are
+    /// escaped. The values of a dictionary are `name[dictionary]`.
     pub fn path(&self, column: usize) -> String {
         let Some(at) = self.columns.get(column) else {
             return String::new();
@@ -176,14 +176,27 @@ impl SchemaLayout {
     }
 }
 
-/// A name or another text of the payload's, cut where it is too long for a sentence: a hostile
-/// payload may repeat megabytes of it in each of its faults.
+/// A name or another text of the payload's, fit for a sentence. It is cut where it is long, since a
+/// hostile payload may repeat megabytes of it in each of its faults; line ends and what else steers a
+/// terminal are escaped.
 pub(super) fn short(text: &str) -> Cow<'_, str> {
     const MAX: usize = 200;
-    if text.len() <= MAX {
+    let is_long = text.len() > MAX;
+    if !is_long && !text.contains(char::is_control) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(format!("{}…", &text[..text.floor_char_boundary(MAX)]))
+    let mut shown = String::new();
+    for character in text[..text.floor_char_boundary(MAX)].chars() {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    if is_long {
+        shown.push('…');
+    }
+    Cow::Owned(shown)
 }
 
 /// The values of a dictionary, or the type itself.
