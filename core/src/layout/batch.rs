@@ -7,7 +7,7 @@ use arrow_ipc::{self as ipc, BodyCompressionMethod, CompressionType};
 
 use super::body::Stop;
 use super::diagnostic::{Code, Diagnostic};
-use super::frames::{cut, header_name};
+use super::frames::header_name;
 use super::regions::{Codec, Framing, MessageKind, RegionKind};
 use super::schema::Shape;
 use super::{DictionaryState, Framed, SchemaLayout, Walk};
@@ -27,7 +27,6 @@ impl<'p> Walk<'p, '_> {
         let stream = layout.stream;
         let schema = self.layout.schema_of(layout).map(Arc::clone);
         let n_regions = self.layout.regions.len();
-        self.cut = cut(message, layout);
         match (kind, schema) {
             (MessageKind::Schema, _) => {}
             (MessageKind::Other, _) => {
@@ -54,7 +53,7 @@ impl<'p> Walk<'p, '_> {
             }
         }
         // No buffer lacks a byte: it is the length that is wrong.
-        if let Some(cut) = self.cut.take().filter(|cut| !cut.is_reported) {
+        if let Some(cut) = self.cut.filter(|cut| cut.message == index && !cut.is_reported) {
             self.body_length(index, self.metadata_at(index), cut.declared, body.len());
         }
         if self.layout.regions.len() == n_regions {

@@ -221,8 +221,6 @@ impl BodyReader<'_, '_, '_> {
             return Err(Stop);
         }
         let shape = &self.schema.columns[column].shape;
-        let (buffer, has_validity) = (shape.sized_buffer(), shape.has_validity(self.version));
-        let is_null = *shape == Shape::Null;
         let node = self.nodes.get(self.next_node);
         self.next_node += 1;
         // A bit for each value bounds what readers make of columns that store nothing, and
@@ -233,6 +231,7 @@ impl BodyReader<'_, '_, '_> {
             _ => {
                 let found = format!("{} values", node.length());
                 let code = if node.length() < 0 { Code::NodeLength } else { Code::OverCap };
+                let buffer = shape.sized_buffer();
                 self.report(code, column, buffer, self.at, found, format!("0 to {max}"));
                 return Err(Stop);
             }
@@ -247,13 +246,16 @@ impl BodyReader<'_, '_, '_> {
         };
         if let Some(expected) = expected {
             let found = format!("{len} values");
+            let buffer = shape.sized_buffer();
             self.report(Code::NodeLength, column, buffer, self.at, found, expected);
         }
+        let is_null = *shape == Shape::Null;
         let null_count = match u64::try_from(node.null_count()) {
             Ok(nulls) if nulls <= len && (!is_null || nulls == len) => nulls,
             _ => {
                 let found = format!("{} nulls", node.null_count());
                 let expected = if is_null { format!("{len}") } else { format!("0 to {len}") };
+                let has_validity = shape.has_validity(self.version);
                 let buffer = has_validity.then_some(BufferKind::Validity);
                 self.report(Code::NullCount, column, buffer, self.at, found, expected);
                 0

@@ -97,8 +97,9 @@ impl BodyReader<'_, '_, '_> {
 
     /// Whether a buffer lies within the whole body, of which the payload holds the beginning.
     fn is_cut_off(&self, bounds: &Range<usize>) -> bool {
-        let declared = self.walk.cut.map(|cut| usize::try_from(cut.declared));
-        declared.is_some_and(|declared| declared.is_ok_and(|declared| bounds.end <= declared))
+        let cut = self.walk.cut.filter(|cut| cut.message == self.index);
+        let declared = cut.and_then(|cut| usize::try_from(cut.declared).ok());
+        declared.is_some_and(|declared| bounds.end <= declared)
     }
 
     /// Names the first buffer that lacks bytes because the payload ends, and maps those it has.

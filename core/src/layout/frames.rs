@@ -80,12 +80,11 @@ impl<'p> Walk<'p, '_> {
                         return;
                     };
                     at = layout.range().end;
-                    let is_cut = cut(message, &layout).is_some();
                     if !self.add(message, layout) {
                         return;
                     }
                     framed.push(message);
-                    if is_cut {
+                    if self.cut.is_some() {
                         return;
                     }
                 }
@@ -261,15 +260,18 @@ impl<'p> Walk<'p, '_> {
         layout.body_len = match usize::try_from(message.bodyLength()) {
             Ok(body_len) if body_len <= room => body_len,
             // Which buffer the payload ends in shows when the message is read.
-            _ if has_columns => room,
+            _ if has_columns => {
+                let declared = message.bodyLength();
+                self.cut = Some(Cut { message: index, declared, is_reported: false });
+                room
+            }
             _ => {
                 self.body_length(index, metadata_at, message.bodyLength(), room);
                 return None;
             }
         };
         let body_len = layout.body_len;
-        let is_whole = cut(Some(message), &layout).is_none();
-        if is_whole && (!is_aligned || !body_len.is_multiple_of(8)) {
+        if self.cut.is_none() && (!is_aligned || !body_len.is_multiple_of(8)) {
             let found = format!("{prefix_len} + {metadata_len} bytes and a body of {body_len}");
             self.report_in(index, Code::MessageAlignment, at, found, "multiples of 8 bytes");
         }
@@ -341,13 +343,6 @@ impl<'p> Walk<'p, '_> {
             }
         }
     }
-}
-
-/// The body length that a message declares, where the payload holds less.
-pub(super) fn cut(message: Framed<'_>, layout: &MessageLayout) -> Option<Cut> {
-    let declared = message?.bodyLength();
-    let is_whole = usize::try_from(declared).is_ok_and(|declared| declared == layout.body_len);
-    (!is_whole).then_some(Cut { declared, is_reported: false })
 }
 
 /// What the verifier says, and the byte of the flatbuffer where it came upon it: 0 where it gave up

@@ -179,13 +179,14 @@ struct Walk<'p, 'w> {
     layout: Layout,
     diagnostics: Diagnostics,
     spent: Spent,
-    /// Of the message at hand, where the payload ends inside its body.
+    /// Where the payload ends inside the body of its last message.
     cut: Option<Cut>,
 }
 
 /// A body that is longer than what is left of the payload.
 #[derive(Clone, Copy, Debug)]
 struct Cut {
+    message: usize,
     declared: i64,
     is_reported: bool,
 }
