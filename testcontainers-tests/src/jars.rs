@@ -65,7 +65,7 @@ pub(crate) fn check() -> Result<(), JarsError> {
 /// # Errors
 ///
 /// [`JarsError`].
-pub(crate) fn ensure() -> Result<PathBuf, JarsError> {
+pub fn ensure() -> Result<PathBuf, JarsError> {
     check()?;
     let jars = folder();
     if jars.is_dir() {

@@ -9,12 +9,14 @@
 //! | stack | Kafka | ClickHouse | chosen by |
 //! |---|---|---|---|
 //! | `env` | at `VOLLEY_BROKERS` | at `VOLLEY_CLICKHOUSE` | both variables, or `VOLLEY_E2E=env` |
+//! | `docker` | Redpanda or Apache Kafka, a container | ClickHouse, a container | a Docker engine that has the images, or `VOLLEY_E2E=docker`, which pulls them |
 //! | `native` | Apache Kafka, a process of its own | libchdb, in this process | libchdb, Java and Maven, or `VOLLEY_E2E=native` |
 //! | `embedded` | librdkafka's, in this process | libchdb, in this process | libchdb, or `VOLLEY_E2E=embedded` |
 //!
-//! Without `VOLLEY_E2E`, the addresses in the environment if there are any, and otherwise `embedded`
-//! and `native` beside each other, whichever this machine has. What is named in `VOLLEY_E2E` may not
-//! be skipped.
+//! Without `VOLLEY_E2E`, the addresses in the environment if there are any, and otherwise `embedded`,
+//! `native` and `docker` beside each other, whichever this machine has. What is named in `VOLLEY_E2E`
+//! may not be skipped. [`Images`] says which images `docker` uses; `cargo xtask standin` runs it on
+//! ones made here.
 //!
 //! Some cases need what a stack does not have; the suite lists them. Those about a cluster run on the
 //! native stack with three brokers in place of one. Cases about the binary run the one that
@@ -27,6 +29,7 @@
 
 mod case;
 mod choice;
+mod docker;
 mod jars;
 mod kafka;
 mod loader;
@@ -36,7 +39,8 @@ mod stack;
 
 pub use case::{Case, left_out, trials};
 pub use choice::Choice;
-pub use jars::{JarsError, KAFKA_VERSION};
+pub use docker::{DockerError, Images, containers_of, reap_if_asked};
+pub use jars::{JarsError, KAFKA_VERSION, ensure as kafka_jars};
 pub use kafka::{Access, KafkaError, KafkaSize, NativeKafka, Outage};
 pub use loader::Loader;
 pub use rows::{assert_same_rows, concat, sorted};

@@ -10,8 +10,9 @@ use tokio::runtime::{Builder, Runtime};
 use volley_embedded::{ClickHouseOptions, EmbeddedBroker, EmbeddedClickHouse};
 
 use crate::{
-    KafkaSize, NativeKafka,
+    Images, KafkaSize, NativeKafka,
     choice::{BROKERS_VAR, CLICKHOUSE_VAR},
+    docker::DockerStack,
 };
 
 /// What is under a test.
@@ -19,6 +20,8 @@ use crate::{
 pub enum StackKind {
     /// Servers that someone else runs.
     Env,
+    /// Both in containers.
+    Docker,
     /// Apache Kafka as a process, ClickHouse's engine in this one.
     Native,
     /// Both in this process.
@@ -29,6 +32,7 @@ impl fmt::Display for StackKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Env => "env",
+            Self::Docker => "docker",
             Self::Native => "native",
             Self::Embedded => "embedded",
         })
@@ -39,6 +43,8 @@ impl fmt::Display for StackKind {
 /// second Kafka not worth its time.
 #[derive(Debug)]
 pub struct Stacks {
+    // Before the runtime, which its end needs.
+    docker: OnceLock<Result<DockerStack, String>>,
     runtime: Runtime,
     native: OnceLock<Result<NativeKafka, String>>,
     cluster: OnceLock<Result<NativeKafka, String>>,
@@ -51,6 +57,7 @@ impl Stacks {
     pub fn new() -> Arc<Self> {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         Arc::new(Self {
+            docker: OnceLock::new(),
             runtime,
             native: OnceLock::new(),
             cluster: OnceLock::new(),
@@ -68,6 +75,10 @@ impl Stacks {
         let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         let (brokers, broker) = match kind {
             StackKind::Env => (set(BROKERS_VAR).unwrap(), Broker::Foreign),
+            StackKind::Docker => {
+                let docker = self.docker();
+                (docker.brokers.clone(), Broker::Docker(docker))
+            }
             StackKind::Native => {
                 let kafka = self.native.get_or_init(|| text(NativeKafka::start(KafkaSize::ONE)));
                 let kafka = or_panic(kafka);
@@ -84,9 +95,27 @@ impl Stacks {
                 set("VOLLEY_CLICKHOUSE_USER"),
                 set("VOLLEY_CLICKHOUSE_PASSWORD"),
             ),
+            StackKind::Docker => {
+                let docker = self.docker();
+                let user = Some(docker.user.to_owned());
+                (docker.url.clone(), user, Some(docker.password.clone()))
+            }
             StackKind::Native | StackKind::Embedded => (self.engine().url().to_owned(), None, None),
         };
-        Stack { kind, brokers, broker, clickhouse, user, password, runtime: &self.runtime }
+        let clickhouse_brokers = match broker {
+            Broker::Docker(docker) => docker.inner_brokers.to_owned(),
+            _ => brokers.clone(),
+        };
+        Stack {
+            kind,
+            brokers,
+            clickhouse_brokers,
+            broker,
+            clickhouse,
+            user,
+            password,
+            runtime: &self.runtime,
+        }
     }
 
     /// The native stack with three brokers in place of one.
@@ -100,6 +129,7 @@ impl Stacks {
         Stack {
             kind: StackKind::Native,
             brokers: kafka.bootstrap_servers().to_owned(),
+            clickhouse_brokers: kafka.bootstrap_servers().to_owned(),
             broker: Broker::Native(kafka),
             clickhouse: self.engine().url().to_owned(),
             user: None,
@@ -110,11 +140,19 @@ impl Stacks {
 
     /// Stops what was started. A process that ends with its engine open may crash.
     pub fn shutdown(self) {
-        let Self { runtime, native, cluster, embedded, engine } = self;
-        drop((native, cluster, embedded));
+        let Self { docker, runtime, native, cluster, embedded, engine } = self;
+        drop((docker, native, cluster, embedded));
         if let Some(Ok(engine)) = engine.into_inner() {
             runtime.block_on(engine.shutdown());
         }
+    }
+
+    fn docker(&self) -> &DockerStack {
+        or_panic(
+            self.docker.get_or_init(|| {
+                text(DockerStack::start(self.runtime.handle(), &Images::from_env()))
+            }),
+        )
     }
 
     fn engine(&self) -> &EmbeddedClickHouse {
@@ -131,6 +169,8 @@ pub struct Stack<'a> {
     pub kind: StackKind,
     /// Kafka's bootstrap addresses.
     pub brokers: String,
+    /// The same as ClickHouse reaches them, which may be elsewhere.
+    pub clickhouse_brokers: String,
     /// ClickHouse's URL.
     pub clickhouse: String,
     /// ClickHouse's user; its default if `None`.
@@ -145,6 +185,7 @@ pub struct Stack<'a> {
 #[derive(Debug)]
 pub(crate) enum Broker<'a> {
     Foreign,
+    Docker(&'a DockerStack),
     Native(&'a NativeKafka),
     Embedded(&'a EmbeddedBroker),
 }
@@ -174,6 +215,7 @@ impl Stack<'_> {
         let Self { kind, brokers, clickhouse, .. } = self;
         let log = match self.broker {
             Broker::Native(kafka) => format!("; Kafka's log ends:\n{}", kafka.log_tail()),
+            Broker::Docker(docker) => format!("; {}", docker.log_tails()),
             Broker::Foreign | Broker::Embedded(_) => String::new(),
         };
         format!("stack {kind}: brokers {brokers}, clickhouse {clickhouse}{log}")

@@ -12,6 +12,7 @@ mod groups;
 mod nested;
 mod partitions;
 mod processes;
+mod reaping;
 mod roundtrip;
 mod schemas;
 mod security;
@@ -21,7 +22,7 @@ mod volley;
 use std::{process::ExitCode, sync::Arc};
 
 use libtest_mimic::Arguments;
-use volley_e2e::{Case, Choice, Stacks, left_out, trials};
+use volley_e2e::{Case, Choice, Stacks, left_out, reap_if_asked, trials};
 
 /// In the order in which they run: the slowest first, so that the others run beside it.
 const CASES: &[&[Case]] = &[
@@ -40,6 +41,9 @@ const CASES: &[&[Case]] = &[
 ];
 
 fn main() -> ExitCode {
+    if reap_if_asked() {
+        return ExitCode::SUCCESS;
+    }
     let arguments = Arguments::from_args();
     let choice = match Choice::from_env() {
         Ok(choice) => choice,
@@ -50,18 +54,15 @@ fn main() -> ExitCode {
     };
     let cases = CASES.concat();
     if !arguments.list {
-        let kinds: Vec<_> = choice.stacks.iter().map(ToString::to_string).collect();
-        let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
-        eprintln!("stacks: {kinds}");
-        for (kind, why) in &choice.skipped {
-            eprintln!("SKIPPED: stack {kind}: {why}");
-        }
+        eprintln!("{choice}");
         for line in left_out(&choice.stacks, &cases) {
             eprintln!("{line}");
         }
     }
     let stacks = Stacks::new();
-    let conclusion = libtest_mimic::run(&arguments, trials(&stacks, &choice.stacks, &cases));
+    let mut trials = trials(&stacks, &choice.stacks, &cases);
+    trials.extend(reaping::trials(&choice.stacks));
+    let conclusion = libtest_mimic::run(&arguments, trials);
     if let Some(stacks) = Arc::into_inner(stacks) {
         stacks.shutdown();
     }
