@@ -24,6 +24,11 @@ setup:
 test *ARGS:
     cargo xtask test {{ ARGS }}
 
+# Run the end-to-end suite in containers, on images made here; ARGS go to `cargo test`
+[group('check')]
+standin *ARGS:
+    cargo xtask standin {{ ARGS }}
+
 # Check formatting, clippy and the documentation
 [group('check')]
 lint:

@@ -4,11 +4,17 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
 use volley_embedded::cache;
 
 /// The cache folder, absolute: what we start runs in other folders than ours.
 pub(crate) fn cache_dir() -> Result<PathBuf> {
     std::path::absolute(cache::cache_dir()).context("the cache folder has no absolute path")
+}
+
+/// Twelve hexadecimal digits that differ where `bytes` do.
+pub(crate) fn short_digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Held until dropped; the system lets go of it when the process ends, however it ends.

@@ -10,6 +10,7 @@ mod fuzz;
 mod libchdb;
 mod python;
 mod run;
+mod standin;
 mod steps;
 mod tasks;
 mod tools;
@@ -91,6 +92,13 @@ enum Task {
     ///
     /// What follows `bench` goes to `cargo bench`.
     Bench(PassedOn),
+    /// Run the end-to-end suite in containers, on images made here
+    ///
+    /// For machines that reach no container registry: makes images that stand in for Redpanda, Apache
+    /// Kafka and ClickHouse, starts a Docker engine for them where none runs, and stops it. Needs root
+    /// on Linux. What follows `standin` goes to `cargo test`, for instance `cargo xtask standin --
+    /// docker::groups`.
+    Standin(PassedOn),
     /// Everything that must pass before a change lands: test, lint, deny
     Ci,
     /// Fetch what the other commands need: libchdb and the Python packages; quick when it is there
@@ -115,6 +123,7 @@ fn main() -> ExitCode {
         Task::Fuzz { target, minutes } => fuzz::run(target.as_deref(), minutes),
         Task::Wasm => wasm::build(),
         Task::Bench(_) => tasks::bench(&passed_on()),
+        Task::Standin(_) => standin::standin(&passed_on()),
         Task::Ci => tasks::ci(),
         Task::Setup => tasks::setup(),
     };

@@ -4,9 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use sha2::{Digest, Sha256};
 
-use crate::cache::{CacheLock, cache_dir};
+use crate::cache::{CacheLock, cache_dir, short_digest};
 use crate::run::{self, Run, workspace_root};
 use crate::tools::{self, Tool};
 
@@ -56,9 +55,7 @@ fn venv() -> Result<PathBuf> {
 }
 
 fn folder_name(requirements: &[u8]) -> String {
-    let digest = Sha256::digest(requirements);
-    let start: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("python-{start}")
+    format!("python-{}", short_digest(requirements))
 }
 
 fn interpreter(venv: &Path) -> PathBuf {

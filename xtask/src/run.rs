@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 /// A program and its arguments, about to run.
 #[derive(Debug)]
@@ -110,6 +110,32 @@ impl Run {
         self.command.stdout(file).stderr(copy);
         self.command.spawn().with_context(|| format!("`{shown}` could not be started"))
     }
+
+    /// Like [`start`](Self::start), with a standard input that ends when we do, however that is, and
+    /// out of reach of the Ctrl-C that ends us.
+    pub(crate) fn start_tethered(mut self, log: &Path) -> Result<Child> {
+        self.command.stdin(Stdio::piped()).process_group(0);
+        self.start(log)
+    }
+
+    /// Runs to the end with what `source` writes to stdout as its standard input.
+    ///
+    /// # Errors
+    /// As [`output`](Self::output), for both.
+    pub(crate) fn fed_by(mut self, mut source: Self) -> Result<String> {
+        let shown = source.to_string();
+        let could_not = || format!("`{shown}` could not be started");
+        let mut feeder = source.command.stdout(Stdio::piped()).spawn().with_context(could_not)?;
+        if let Some(stdout) = feeder.stdout.take() {
+            self.command.stdin(stdout);
+        }
+        let output = self.output();
+        let status = feeder.wait().with_context(|| format!("waiting for `{shown}`"))?;
+        // A feeder whose reader went away fails for that alone.
+        let output = output?;
+        ensure!(status.success(), "`{shown}` failed: {}", reason(status));
+        Ok(output)
+    }
 }
 
 /// As one would type it, without quoting; programs given by a path are shown by their name.
@@ -162,6 +188,22 @@ mod tests {
     fn missing_program_is_named() {
         let error = Run::new("no-such-program").args(["x"]).go().unwrap_err().to_string();
         assert_eq!(error, "`no-such-program x` could not be started");
+    }
+
+    #[test]
+    fn one_program_feeds_another() {
+        let pipe = |source: &[&str]| Run::new("cat").fed_by(Run::new(source[0]).args(&source[1..]));
+        assert_eq!(pipe(&["echo", "a"]).unwrap(), "a\n");
+        assert_eq!(pipe(&["false"]).unwrap_err().to_string(), "`false` failed: exit code 1");
+    }
+
+    #[test]
+    fn tethered_program_ends_with_its_input() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut program = Run::new("cat").start_tethered(&folder.path().join("log")).unwrap();
+        assert!(program.try_wait().unwrap().is_none());
+        drop(program.stdin.take());
+        assert!(program.wait().unwrap().success());
     }
 
     #[test]

@@ -161,14 +161,16 @@ pub(crate) fn ci() -> Result<()> {
 }
 
 /// What the tests and their set-up run, so that one look tells all that is missing.
-fn all_tools() -> Result<impl Iterator<Item = &'static Tool>> {
+pub(crate) fn all_tools() -> Result<impl Iterator<Item = &'static Tool>> {
     let set_up = libchdb::tools()?.into_iter().chain(python::tools()?);
     Ok(set_up.chain([&tools::CURL, &tools::JAVA, &tools::MAVEN]))
 }
 
 /// Sees to the C compilers and to `also`, and returns the features that the pipeline is built with:
 /// where the system has no OpenSSL to link, librdkafka gets one built from source.
-fn features(also: impl IntoIterator<Item = &'static Tool>) -> Result<&'static [&'static str]> {
+pub(crate) fn features(
+    also: impl IntoIterator<Item = &'static Tool>,
+) -> Result<&'static [&'static str]> {
     let has_openssl = run::variable("OPENSSL_DIR").is_some()
         || Run::new("pkg-config").args(["--exists", "openssl"]).succeeds();
     let perl = (!has_openssl).then_some(&tools::PERL);

@@ -68,6 +68,32 @@ pub(crate) const MAVEN: Tool = Tool {
     brew: &["maven"],
 };
 
+/// Makes a Debian in a folder.
+pub(crate) const DEBOOTSTRAP: Tool = Tool {
+    name: "debootstrap",
+    probe: &["debootstrap", "--version"],
+    apt: &["debootstrap"],
+    dnf: &["debootstrap"],
+    brew: &["debootstrap"],
+};
+
+pub(crate) const DOCKER: Tool = Tool {
+    name: "docker",
+    probe: &["docker", "--version"],
+    // Newer releases have the client in a package of its own, which this one brings along.
+    apt: &["docker.io"],
+    dnf: &["docker-cli"],
+    brew: &["docker"],
+};
+
+pub(crate) const DOCKERD: Tool = Tool {
+    name: "dockerd",
+    probe: &["dockerd", "--version"],
+    apt: &["docker.io"],
+    dnf: &["moby-engine"],
+    brew: &["docker"],
+};
+
 /// What the C libraries that we link are built with.
 pub(crate) const C_BUILD: [Tool; 3] = [
     Tool {
@@ -207,8 +233,11 @@ pub(crate) fn cargo_tool(name: &str, version: &str) -> Result<PathBuf> {
 /// Whether [`install`] may be used: as root on a system with apt, which is what containers and CI
 /// machines are. Nobody else's system is changed.
 pub(crate) fn can_install() -> bool {
-    let is_root = || Run::new("id").args(["-u"]).output().is_ok_and(|id| id.trim() == "0");
     matches!(Manager::detect(), Some(Manager::Apt)) && is_root()
+}
+
+pub(crate) fn is_root() -> bool {
+    Run::new("id").args(["-u"]).output().is_ok_and(|id| id.trim() == "0")
 }
 
 /// Installs Debian packages.

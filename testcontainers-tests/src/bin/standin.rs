@@ -4,7 +4,8 @@
 //! - `standin broker redpanda start …` is Apache Kafka, told where to listen in Redpanda's words.
 //! - `standin broker`, with `KAFKA_…` variables, is Apache Kafka as in its own image.
 //! - `standin clickhouse`, with `CLICKHOUSE_…` variables, is the embedded ClickHouse.
-//! - `standin jars`, outside, prints the folder of Apache Kafka's jars, fetched where missing.
+//! - `standin files`, outside, prints what goes into the images, a line each: this program, and the
+//!   folder of Apache Kafka's jars, which are fetched where missing.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that speaks to its log")]
 
@@ -38,11 +39,11 @@ fn main() -> Result<()> {
         ["broker", "redpanda", "start", ref flags @ ..] => kafka(&from_redpanda(flags)?),
         ["broker"] => kafka(&from_variables(env::vars())),
         ["clickhouse"] => clickhouse(),
-        ["jars"] => {
-            println!("{}", kafka_jars()?.display());
+        ["files"] => {
+            println!("{}\n{}", env::current_exe()?.display(), kafka_jars()?.display());
             Ok(())
         }
-        _ => Err("expected broker [redpanda start …], clickhouse, or jars".into()),
+        _ => Err("expected broker [redpanda start …], clickhouse, or files".into()),
     }
 }
 
