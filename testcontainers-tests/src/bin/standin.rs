@@ -10,7 +10,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that speaks to its log")]
 
 use std::{
-    collections::BTreeMap, env, error::Error, fs, net::Ipv4Addr,
+    collections::BTreeMap, env, error::Error, fs, io, net::Ipv4Addr,
     os::unix::process::CommandExt as _, process::Command,
 };
 
@@ -18,6 +18,7 @@ use clickhouse::Client;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
+    signal::unix::{SignalKind, signal},
 };
 use volley_e2e::kafka_jars;
 use volley_embedded::{ClickHouseOptions, EmbeddedClickHouse};
@@ -146,22 +147,29 @@ async fn clickhouse() -> Result<()> {
     let inner = engine.url().trim_start_matches("http://").to_owned();
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, HTTP_PORT)).await?;
     eprintln!("ClickHouse {} on port {HTTP_PORT}", engine.version());
+    let mut stopped = signal(SignalKind::terminate())?;
     loop {
-        let (mut outer, _) = listener.accept().await?;
+        let outer = tokio::select! {
+            accepted = listener.accept() => accepted?.0,
+            _ = stopped.recv() => break,
+        };
         let inner = inner.clone();
         tokio::spawn(async move {
-            let passed_on = async {
-                let mut inner = TcpStream::connect(inner).await?;
-                // As the endpoint does: an answer in small pieces is not to wait for anything.
-                outer.set_nodelay(true)?;
-                inner.set_nodelay(true)?;
-                copy_bidirectional(&mut outer, &mut inner).await
-            };
-            if let Err(error) = passed_on.await {
+            if let Err(error) = pass_on(outer, &inner).await {
                 eprintln!("a connection broke: {error}");
             }
         });
     }
+    engine.shutdown().await;
+    Ok(())
+}
+
+async fn pass_on(mut outer: TcpStream, inner: &str) -> io::Result<()> {
+    let mut inner = TcpStream::connect(inner).await?;
+    // An answer in small pieces is not to wait for anything here either.
+    outer.set_nodelay(true)?;
+    inner.set_nodelay(true)?;
+    copy_bidirectional(&mut outer, &mut inner).await.map(|_| ())
 }
 
 #[cfg(test)]

@@ -32,7 +32,8 @@ pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
 /// [`DockerError::NoEngine`]: a client without an engine does not count.
 pub(super) async fn connect() -> Result<Docker, DockerError> {
     let no_engine = |source| {
-        let address = env::var("DOCKER_HOST").unwrap_or_else(|_| "the usual sockets".to_owned());
+        let named = env::var("DOCKER_HOST").map(|host| format!("{host:?}"));
+        let address = named.unwrap_or_else(|_| "the usual sockets".to_owned());
         DockerError::NoEngine { address, source }
     };
     let docker = docker_client_instance().await.map_err(|error| no_engine(error.into()))?;

@@ -179,7 +179,7 @@ impl DockerStack {
                 Err(_) => Err("no answer in 2 s".to_owned()),
             }
         })?;
-        eprintln!("stack docker: {images} up in {:.1} s", started.elapsed().as_secs_f64());
+        eprintln!("stack docker: up in {:.1} s", started.elapsed().as_secs_f64());
         Ok(Self {
             brokers: broker.address,
             inner_brokers: broker::INNER_ADDRESS,
