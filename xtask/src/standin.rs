@@ -29,7 +29,7 @@ pub(crate) fn standin(args: &[OsString]) -> Result<()> {
     ensure!(
         root_on_linux,
         "stand-in images need root on Linux; where images can be pulled, \
-         `VOLLEY_E2E=docker cargo xtask test -p volley-e2e` needs neither"
+         `VOLLEY_E2E=docker cargo xtask test -p volley -p volley-e2e` needs neither"
     );
     let mut steps = Steps::start();
     let also = [&tools::DEBOOTSTRAP, &tools::DOCKER, &tools::DOCKERD, &tools::TAR];
@@ -40,7 +40,11 @@ pub(crate) fn standin(args: &[OsString]) -> Result<()> {
         let run = Run::cargo().args([command, "--package", "volley-e2e"]).args(target);
         run.args(features).dir(&workspace_root())
     };
-    steps.step("build", || cargo("test", ["--test", "it"]).args(["--no-run"]).go_on_stderr())?;
+    steps.step("build", || {
+        // The suite runs `volley` itself, and the images hold `standin`.
+        cargo("build", ["--package", "volley"]).args(["--bins"]).go_on_stderr()?;
+        cargo("test", ["--test", "it"]).args(["--no-run"]).go_on_stderr()
+    })?;
     let files =
         steps.step("jars", || cargo("run", ["--bin", "standin"]).args(["files"]).output())?;
     let (program, jars) = files.trim_end().split_once('\n').context("standin named no files")?;

@@ -77,15 +77,16 @@ pub(crate) const DEBOOTSTRAP: Tool = Tool {
     brew: &["debootstrap"],
 };
 
+/// Docker's client.
 pub(crate) const DOCKER: Tool = Tool {
     name: "docker",
     probe: &["docker", "--version"],
-    // Newer releases have the client in a package of its own, which this one brings along.
     apt: &["docker.io"],
     dnf: &["docker-cli"],
     brew: &["docker"],
 };
 
+/// Docker's engine.
 pub(crate) const DOCKERD: Tool = Tool {
     name: "dockerd",
     probe: &["dockerd", "--version"],
