@@ -124,7 +124,9 @@ impl<'a> Scenario<'a> {
     /// Adds partitions to the topic until it has so many, and waits until they can be used.
     pub fn add_partitions(&self, n_partitions: usize) {
         let more = NewPartitions::new(&self.name, n_partitions);
-        let made = self.admin().create_partitions([&more], &AdminOptions::new());
+        // Has to live until the answer comes.
+        let admin = self.admin();
+        let made = admin.create_partitions([&more], &AdminOptions::new());
         let made = self.stack.runtime.block_on(made).unwrap();
         assert!(made.iter().all(Result::is_ok), "{made:?}");
         eventually("the partitions", || (self.n_partitions() == n_partitions).then_some(()));
