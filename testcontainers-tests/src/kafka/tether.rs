@@ -12,9 +12,11 @@ const END_LIMIT: Duration = Duration::from_secs(30);
 
 /// Becomes its arguments, a program that gets the signals which are read here, one a line. Where
 /// there is no more to read, because the parent has ended, the program is killed, and the folder
-/// that stands for the shell's name is removed. After the line `KEEP` the program is on its own.
+/// that stands for the shell's name is removed, also where the signal that ends the parent is sent to
+/// all of its processes. After the line `KEEP` the program is on its own.
 const SCRIPT: &str = r#"exec 3<&0
 {
+    trap '' HUP INT TERM
     while read -r signal <&3; do
         [ "$signal" = KEEP ] && exit
         kill -s "$signal" "$$"
