@@ -43,7 +43,7 @@ pub use docker::{DockerError, Images, containers_of, reap_if_asked};
 pub use jars::{JarsError, KAFKA_VERSION, ensure as kafka_jars};
 pub use kafka::{Access, KafkaError, KafkaSize, NativeKafka, Outage};
 pub use loader::Loader;
-pub use rows::{assert_same_rows, concat, sorted};
+pub use rows::{assert_same_rows, concat, difference, sorted};
 pub use scenario::{Message, Scenario};
 pub use stack::{Stack, StackKind, Stacks};
 

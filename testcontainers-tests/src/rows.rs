@@ -40,7 +40,8 @@ pub fn assert_same_rows(expected: &RecordBatch, found: &RecordBatch) {
     assert!(wrong.is_empty(), "columns differ:\n{}", wrong.join("\n"));
 }
 
-fn difference(expected: &ArrayRef, found: &ArrayRef) -> Option<String> {
+/// Where two columns differ, as [`assert_same_rows`] compares them; `None` where they do not.
+pub fn difference(expected: &ArrayRef, found: &ArrayRef) -> Option<String> {
     // A dictionary is a way to write values, not a value.
     let expected = &match expected.data_type() {
         DataType::Dictionary(_, values) => cast(expected, values).unwrap(),

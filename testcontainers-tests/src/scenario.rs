@@ -329,26 +329,49 @@ impl<'a> Scenario<'a> {
     /// a `String` may hold any bytes.
     #[track_caller]
     pub fn query(&self, sql: &str) -> RecordBatch {
-        let bytes = self.fetch(sql, "ArrowStream");
+        let settings = [("output_format_arrow_string_as_string", "0")];
+        let bytes = self.fetch(sql, "ArrowStream", &settings);
+        let bytes = bytes.unwrap_or_else(|error| panic!("{error}: {sql}"));
         crate::concat(&decode(&bytes).unwrap())
     }
 
     /// The answer to a query in one line, columns separated by tabs.
     #[track_caller]
     pub fn query_text(&self, sql: &str) -> String {
-        let bytes = self.fetch(sql, "TabSeparated");
+        let bytes = self.fetch(sql, "TabSeparated", &[]);
+        let bytes = bytes.unwrap_or_else(|error| panic!("{error}: {sql}"));
         String::from_utf8(bytes).unwrap().trim_end_matches('\n').to_owned()
     }
 
-    #[track_caller]
-    fn fetch(&self, sql: &str, format: &str) -> Vec<u8> {
-        let query = self
-            .client
-            .query_raw(sql)
-            .with_setting("output_format_arrow_string_as_string", "0")
-            .fetch_bytes(format);
-        let fetched = self.stack.runtime.block_on(async { query?.collect().await });
-        fetched.unwrap_or_else(|error| panic!("{error}: {sql}")).to_vec()
+    /// The answer to a query, as ClickHouse writes it in a format.
+    ///
+    /// # Errors
+    ///
+    /// What ClickHouse says.
+    pub fn fetch(
+        &self,
+        sql: &str,
+        format: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Vec<u8>, clickhouse::error::Error> {
+        let query = self.client.query_raw(sql);
+        let query =
+            settings.iter().fold(query, |query, (name, value)| query.with_setting(*name, *value));
+        let query = query.fetch_bytes(format);
+        self.stack.runtime.block_on(async { Ok(query?.collect().await?.to_vec()) })
+    }
+
+    /// Sends a body to an `INSERT … FORMAT …`.
+    ///
+    /// # Errors
+    ///
+    /// What ClickHouse says.
+    pub fn insert(&self, sql: &str, body: Vec<u8>) -> Result<(), clickhouse::error::Error> {
+        let mut insert = self.client.insert_formatted_with(sql);
+        self.stack.runtime.block_on(async {
+            insert.send(body.into()).await?;
+            insert.end().await
+        })
     }
 
     /// Properties for a session as short as the stack allows, for which a group waits where a member

@@ -5,6 +5,7 @@
 
 mod cluster;
 mod columns;
+mod contract;
 mod damaged;
 mod dead_letters;
 mod dictionaries;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
     let stacks = Stacks::new();
     let mut trials = trials(&stacks, &choice.stacks, &cases);
     trials.extend(reaping::trials(&choice.stacks));
+    trials.extend(contract::trials(&stacks, &choice.stacks));
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Some(stacks) = Arc::into_inner(stacks) {
         stacks.shutdown();
