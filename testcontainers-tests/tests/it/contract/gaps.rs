@@ -5,8 +5,8 @@ use super::outcome::{Fault, Form, Side};
 /// Something that a party cannot do, and why.
 #[derive(Debug)]
 pub(crate) struct Gap {
-    party: &'static str,
-    side: Side,
+    pub(crate) party: &'static str,
+    pub(crate) side: Side,
     /// Names of types; none are all.
     pub(crate) types: &'static [&'static str],
     /// Words such as `file zstd`; none are all forms.
@@ -18,7 +18,7 @@ pub(crate) struct Gap {
 }
 
 /// Every gap.
-pub(crate) const GAPS: &[Gap] = &[
+pub(crate) static GAPS: &[Gap] = &[
     reads("Polars", &["timestamp[us, +05:30]"], "knows zones by name only, not as offsets"),
     reads("Polars", &["decimal256(76, 20)"], "has decimals of up to 128 bits"),
     reads("DuckDB", &["float16"], "has no such type"),

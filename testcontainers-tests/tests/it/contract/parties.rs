@@ -8,10 +8,12 @@ pub(crate) struct Party {
     /// As the docs call it.
     pub(crate) name: &'static str,
     pin: Pin,
-    /// How it gets hold of our payloads; without it, it does not read them from bytes.
+    /// How it reads our payloads, if it does.
     pub(crate) reads: Option<&'static str>,
     /// How it writes its own.
     pub(crate) writes: Option<&'static str>,
+    /// What it does with our topics.
+    pub(crate) through_broker: Option<&'static str>,
 }
 
 /// Where its release is pinned.
@@ -23,76 +25,76 @@ enum Pin {
     Maven(&'static str),
     /// The engine that the embedded endpoint loads.
     Libchdb,
+    /// What the system has; this is tried.
+    System(&'static str),
 }
 
-/// Everyone whose column is in the tables.
+/// Everyone, in the order of the docs.
 pub(crate) const PARTIES: &[Party] = &[
     Party {
-        name: "pyarrow",
-        pin: Pin::Python("pyarrow"),
         reads: Some("`ipc.open_stream`, `ipc.open_file`"),
         writes: Some("`ipc.new_stream`, `ipc.new_file`"),
+        ..party("pyarrow", Pin::Python("pyarrow"))
     },
     Party {
-        name: "Polars",
-        pin: Pin::Python("polars"),
         reads: Some("`read_ipc_stream`, `read_ipc`"),
         writes: Some("`write_ipc_stream`, `write_ipc`"),
+        ..party("Polars", Pin::Python("polars"))
     },
     Party {
-        name: "DuckDB",
-        pin: Pin::Python("duckdb"),
         reads: Some(
-            "`CREATE TABLE … AS SELECT * FROM` what pyarrow opened, which is the way that needs no extension",
+            "`CREATE TABLE … AS SELECT` from what pyarrow opened: the way without extensions",
         ),
-        writes: None,
+        ..party("DuckDB", Pin::Python("duckdb"))
     },
     Party {
-        name: "arrow-js",
-        pin: Pin::Npm("apache-arrow"),
         reads: Some("`tableFromIPC`, with lz4js and @bokuweb/zstd-wasm in its codec registry"),
         writes: Some("`tableToIPC`, with the same codecs"),
+        ..party("arrow-js", Pin::Npm("apache-arrow"))
     },
     Party {
-        name: "arrow-go",
-        pin: Pin::Go("github.com/apache/arrow-go/v18"),
         reads: Some("`ipc.NewReader`, `ipc.NewFileReader`"),
-        writes: None,
+        ..party("arrow-go", Pin::Go("github.com/apache/arrow-go/v18"))
     },
     Party {
-        name: "arrow-java",
-        pin: Pin::Maven("arrow.version"),
         reads: Some("`ArrowStreamReader`, `ArrowFileReader`, with arrow-compression"),
-        writes: None,
+        ..party("arrow-java", Pin::Maven("arrow.version"))
     },
     Party {
-        name: "ClickHouse",
-        pin: Pin::Libchdb,
         reads: Some("`INSERT … FORMAT ArrowStream` and `FORMAT Arrow` through HTTP"),
         writes: Some("`SELECT … FORMAT ArrowStream` and `FORMAT Arrow`"),
+        ..party("ClickHouse", Pin::Libchdb)
     },
     Party {
-        name: "ClickHouse Kafka engine",
-        pin: Pin::Libchdb,
         reads: Some(
-            "a `Kafka` table with a materialized view, `kafka_format` `ArrowStream` and `Arrow`",
+            "a `Kafka` table and a materialized view, `kafka_format` `ArrowStream` and `Arrow`",
         ),
-        writes: None,
+        ..party("ClickHouse Kafka engine", Pin::Libchdb)
     },
     Party {
-        name: "clickhouse-connect",
-        pin: Pin::Python("clickhouse-connect"),
         reads: Some("`insert_arrow` of what pyarrow read"),
-        writes: None,
+        ..party("clickhouse-connect", Pin::Python("clickhouse-connect"))
     },
-    Party { name: "Bytewax", pin: Pin::Python("bytewax"), reads: None, writes: None },
     Party {
-        name: "confluent-kafka",
-        pin: Pin::Python("confluent-kafka"),
-        reads: None,
-        writes: None,
+        through_broker: Some(
+            "a dataflow reads our topic, both framings in it, into Polars and takes max(cpu_used) of \
+             each device; another writes file-framed zstd messages, which `volley load` loads",
+        ),
+        ..party("Bytewax", Pin::Python("bytewax"))
+    },
+    Party {
+        through_broker: Some("fetches key, value and headers as they were sent"),
+        ..party("confluent-kafka", Pin::Python("confluent-kafka"))
+    },
+    Party {
+        through_broker: Some("fetches single values by offset, byte for byte, and their headers"),
+        ..party("kcat", Pin::System("1.7"))
     },
 ];
+
+const fn party(name: &'static str, pin: Pin) -> Party {
+    Party { name, pin, reads: None, writes: None, through_broker: None }
+}
 
 /// The release of a party that this checkout pins.
 pub(crate) fn version(name: &str) -> String {
@@ -118,6 +120,7 @@ pub(crate) fn version(name: &str) -> String {
             let pom = include_str!("../../../contract/java/pom.xml");
             after(pom, format!("<{property}>"), &['<'])
         }
+        Pin::System(version) => version.to_owned(),
         Pin::Libchdb => LIBCHDB_VERSION.split('.').take(2).collect::<Vec<_>>().join("."),
     }
 }

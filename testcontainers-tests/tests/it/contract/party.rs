@@ -9,6 +9,8 @@ use std::{
 
 use serde_json::Value;
 
+use super::parties::version;
+
 /// Names a Python with the packages of `requirements.txt`.
 const PYTHON_VAR: &str = "VOLLEY_PYTHON";
 /// Names the folder that `cargo xtask setup` made for the parties in other languages.
@@ -67,10 +69,12 @@ pub(crate) fn java() -> Option<Command> {
 
 /// `kcat`, from the path.
 pub(crate) fn kcat() -> Option<Command> {
-    if Command::new("kcat").arg("-V").stderr(Stdio::null()).output().is_err() {
+    let Ok(output) = Command::new("kcat").arg("-V").output() else {
         skip("kcat is not on the path: install it (Debian and Ubuntu: apt-get install kcat)");
         return None;
-    }
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains(&format!("Version {}", version("kcat"))), "{said}");
     Some(Command::new("kcat"))
 }
 
