@@ -6,6 +6,7 @@
 #![allow(clippy::print_stderr, reason = "a command-line tool that talks to whoever runs it")]
 
 mod cache;
+mod contract;
 mod fuzz;
 mod libchdb;
 mod python;
@@ -31,6 +32,7 @@ use clap::{Parser, Subcommand};
         VOLLEY_CACHE_DIR  where downloads are kept\n  \
         VOLLEY_LIBCHDB    a libchdb to use in place of a downloaded one\n  \
         VOLLEY_PYTHON     a Python with the test suite's packages to use in place of a venv\n  \
+        VOLLEY_CONTRACT   a folder with the foreign readers' packages to use in place of a made one\n  \
         CARGO_TARGET_DIR  where cargo builds, as always"
 )]
 struct Cli {
@@ -101,7 +103,8 @@ enum Task {
     Standin(PassedOn),
     /// Everything that must pass before a change lands: test, lint, deny
     Ci,
-    /// Fetch what the other commands need: libchdb and the Python packages; quick when it is there
+    /// Fetch what the other commands need: libchdb, Python packages, other languages' Arrow readers;
+    /// quick when it is there
     Setup,
 }
 

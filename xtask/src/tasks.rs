@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::run::{self, Run, workspace_root};
 use crate::steps::Steps;
 use crate::tools::Tool;
-use crate::{libchdb, python, tools, wasm};
+use crate::{contract, libchdb, python, tools, wasm};
 
 const CARGO_DENY: &str = "0.20.2";
 
@@ -47,6 +47,7 @@ pub(crate) fn setup() -> Result<()> {
     steps.step("tools", || features(all_tools()?))?;
     steps.step("libchdb", libchdb::ensure)?;
     steps.step("python", python::ensure)?;
+    steps.step("contract", contract::ensure)?;
     steps.summary();
     Ok(())
 }
@@ -62,11 +63,16 @@ fn test_steps(steps: &mut Steps, args: &[OsString]) -> Result<()> {
     let features = steps.step("tools", || features(all_tools()?))?;
     let library = steps.step("libchdb", libchdb::ensure)?;
     let python = steps.step("python", python::ensure)?;
+    let contract = steps.step("contract", contract::ensure)?;
     let mut tests = Run::cargo().args(["test"]);
     if !names_packages(args) {
         tests = tests.args(["--workspace"]).args(features);
     }
-    tests = tests.args(args).env("VOLLEY_LIBCHDB", library).env("VOLLEY_PYTHON", python);
+    tests = tests
+        .args(args)
+        .env("VOLLEY_LIBCHDB", library)
+        .env("VOLLEY_PYTHON", python)
+        .env("VOLLEY_CONTRACT", contract);
     if run::variable("CI").is_some_and(|ci| ci == "true") {
         tests = tests.env("VOLLEY_NO_SKIP", "1");
     }
@@ -162,8 +168,9 @@ pub(crate) fn ci() -> Result<()> {
 
 /// What the tests and their set-up run, so that one look tells all that is missing.
 pub(crate) fn all_tools() -> Result<impl Iterator<Item = &'static Tool>> {
-    let set_up = libchdb::tools()?.into_iter().chain(python::tools()?);
-    Ok(set_up.chain([&tools::CURL, &tools::JAVA, &tools::MAVEN]))
+    tools::offer(&tools::KCAT);
+    let set_up = libchdb::tools()?.into_iter().chain(python::tools()?).chain(contract::tools());
+    Ok(set_up.chain([&tools::CURL, &tools::JDK, &tools::MAVEN]))
 }
 
 /// Sees to the C compilers and to `also`, and returns the features that the pipeline is built with:

@@ -50,16 +50,29 @@ pub(crate) const CURL: Tool = Tool {
     brew: &["curl"],
 };
 
-/// Runs Apache Kafka for the end-to-end tests.
-pub(crate) const JAVA: Tool = Tool {
-    name: "java (17 or later)",
-    probe: &["java", "--version"],
-    apt: &["openjdk-17-jre-headless"],
-    dnf: &["java-21-openjdk-headless"],
+/// Runs Apache Kafka and arrow-java's reader for the end-to-end tests; the latter from its source.
+pub(crate) const JDK: Tool = Tool {
+    name: "javac (17 or later)",
+    probe: &["javac", "--version"],
+    apt: &["openjdk-17-jdk-headless"],
+    dnf: &["java-21-openjdk-devel"],
     brew: &["openjdk"],
 };
 
-/// Fetches Apache Kafka.
+/// Runs arrow-js's reader for the end-to-end tests.
+pub(crate) const NODE: Tool = Tool {
+    name: "node (18 or later)",
+    probe: &["node", "-e", "process.exit(Number(parseInt(process.versions.node) < 18))"],
+    apt: &["nodejs"],
+    dnf: &["nodejs"],
+    brew: &["node"],
+};
+
+/// A reader of topics in the end-to-end tests, which do without it where they may skip.
+pub(crate) const KCAT: Tool =
+    Tool { name: "kcat", probe: &["kcat", "-V"], apt: &["kcat"], dnf: &["kcat"], brew: &["kcat"] };
+
+/// Fetches Apache Kafka and arrow-java.
 pub(crate) const MAVEN: Tool = Tool {
     name: "mvn",
     probe: &["mvn", "--version"],
@@ -199,9 +212,23 @@ pub(crate) fn need<'a>(tools: impl IntoIterator<Item = &'a Tool>) -> Result<()> 
     bail!("{}", how_to_install(&missing, Manager::detect()))
 }
 
+/// As [`need`], for what is done without where it is missing.
+pub(crate) fn offer(tool: &Tool) {
+    if let Err(error) = need([tool]) {
+        eprintln!("optional: {error:#}");
+    }
+}
+
 fn missing<'a>(tools: impl IntoIterator<Item = &'a Tool>) -> Vec<&'a Tool> {
     let works = |tool: &Tool| Run::new(tool.probe[0]).args(&tool.probe[1..]).succeeds();
-    tools.into_iter().filter(|tool| !works(tool)).collect()
+    let mut missing: Vec<&Tool> = Vec::new();
+    for tool in tools {
+        // Several may need one tool.
+        if !works(tool) && missing.iter().all(|other| other.name != tool.name) {
+            missing.push(tool);
+        }
+    }
+    missing
 }
 
 fn how_to_install(missing: &[&Tool], manager: Option<Manager>) -> String {
@@ -268,7 +295,7 @@ mod tests {
     #[test]
     fn only_what_does_not_work_is_missing() {
         let cargo = Tool { name: "cargo", probe: &["cargo", "--version"], ..ABSENT };
-        let missing = missing([&cargo, &ABSENT]);
+        let missing = missing([&cargo, &ABSENT, &ABSENT]);
         assert_eq!(missing.iter().map(|tool| tool.name).collect::<Vec<_>>(), ["absent"]);
     }
 
