@@ -57,7 +57,7 @@ pub(crate) fn kcat(scenario: &Scenario<'_>) {
 
 /// A dataflow that reads both framings into Polars, for max(cpu_used) of each device.
 pub(crate) fn bytewax_reads(scenario: &Scenario<'_>) {
-    let Some(command) = party::python("bytewax_reads.py") else { return };
+    let Some(command) = party::bytewax("bytewax_reads.py") else { return };
     produced(scenario, Framing::Stream);
     scenario.produce(produce_options(scenario, Framing::File));
     let mut expected: BTreeMap<String, f32> = BTreeMap::new();
@@ -84,7 +84,7 @@ pub(crate) fn bytewax_reads(scenario: &Scenario<'_>) {
 
 /// The pattern's messages: a file each, zstd, a batch of one device; in the table they are all there.
 pub(crate) fn bytewax_writes(scenario: &Scenario<'_>) {
-    let Some(command) = party::python("bytewax_writes.py") else { return };
+    let Some(command) = party::bytewax("bytewax_writes.py") else { return };
     scenario.create_topic(2, &[]);
     said_of(scenario, command, "Bytewax", &[&N_ROWS.to_string()]);
     let messages = scenario.messages();

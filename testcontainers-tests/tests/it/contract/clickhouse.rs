@@ -1,14 +1,17 @@
 //! ClickHouse as a reader and writer of its own: through HTTP, through its Kafka engine, and through
 //! clickhouse-connect.
 
-use std::fs;
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
 
 use arrow::{array::RecordBatch, datatypes::Schema};
 use volley_core::{
     clickhouse::{column_type, quote_identifier, quote_string},
     encode::encode,
 };
-use volley_e2e::{Scenario, difference, eventually};
+use volley_e2e::{PATIENCE, Scenario, difference};
 
 use super::{
     columns::{Column, columns},
@@ -92,23 +95,29 @@ pub(crate) fn kafka_engine(scenario: &Scenario<'_>) {
         })
         .into();
     let mut outcomes = Outcomes::new();
+    let started = Instant::now();
     for (form, scenario) in topics {
-        let count = format!("SELECT count() FROM {}", table(&scenario, "rows"));
-        let n_rows = batch.num_rows().to_string();
-        eventually("the Kafka engine's rows", || {
-            (scenario.query_text(&count) == n_rows).then_some(())
-        });
         let rows = table(&scenario, "rows");
-        let found = scenario.query(&format!("SELECT * FROM {rows} ORDER BY n"));
-        for (i, column) in columns.iter().enumerate() {
-            let [expected, found] =
-                [&batch, &found].map(|rows| rows.column_by_name(column.name).unwrap());
-            let outcome =
-                difference(expected, found).map_or(Ok(()), |text| Err(Fault::Changed(text)));
-            outcomes.insert((i, form), outcome);
+        let n_rows = batch.num_rows().to_string();
+        let arrived = || scenario.query_text(&format!("SELECT count() FROM {rows}")) == n_rows;
+        // What it cannot read it tries again and again.
+        while !arrived() && started.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(50));
         }
         // Its consumer goes before its topic does.
         scenario.execute(&format!("DROP TABLE {} SYNC", table(&scenario, "queue")));
+        let found = arrived().then(|| scenario.query(&format!("SELECT * FROM {rows} ORDER BY n")));
+        for (i, column) in columns.iter().enumerate() {
+            let outcome = match &found {
+                None => Err(Fault::Refused(format!("not all {n_rows} rows in {PATIENCE:?}"))),
+                Some(found) => {
+                    let [expected, found] =
+                        [&batch, found].map(|rows| rows.column_by_name(column.name).unwrap());
+                    difference(expected, found).map_or(Ok(()), |text| Err(Fault::Changed(text)))
+                }
+            };
+            outcomes.insert((i, form), outcome);
+        }
     }
     check("ClickHouse Kafka engine", Side::Reads, &outcomes);
 }

@@ -29,8 +29,7 @@ const N_STEP: u32 = 1_000;
 pub(crate) struct Column {
     /// The type, as the table in the docs names it.
     pub(crate) name: &'static str,
-    /// Each value once, a null among those that may be null. What is nested has no nulls at the top,
-    /// where ClickHouse has none.
+    /// Each value once, with a null but where the name says nothing of them and the type is nested.
     values: ArrayRef,
     index: u32,
 }
@@ -65,10 +64,16 @@ impl Column {
         RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![Arc::new(n), column]).unwrap()
     }
 
+    /// Whether it has null lists, maps or structs. ClickHouse knows no such thing, and has whatever
+    /// lies beneath them.
+    pub(crate) fn has_null_nested(&self) -> bool {
+        self.values.data_type().is_nested() && self.values.null_count() > 0
+    }
+
     /// The field, named as the type.
     pub(crate) fn field(&self) -> Field {
-        let data_type = self.values.data_type();
-        Field::new(self.name, data_type.clone(), !data_type.is_nested())
+        let is_nullable = self.values.null_count() > 0;
+        Field::new(self.name, self.values.data_type().clone(), is_nullable)
     }
 }
 
@@ -201,14 +206,18 @@ fn nested() -> Named {
     let large = DataType::new_large_list(DataType::Int32, true);
     let pairs = [Some(vec![Some(1), None]), Some(vec![Some(0), Some(255)])];
     let fixed = FixedSizeListArray::from_iter_primitive::<UInt8Type, _, _>(pairs, 2);
+    let list: ArrayRef = Arc::new(numbers());
     let item = Arc::new(Field::new_list_field(record().data_type().clone(), false));
     let offsets = OffsetBuffer::from_lengths([0, 2, 1]);
     vec![
-        ("list<int32>", Arc::new(numbers())),
-        ("large_list<int32>", cast(&numbers(), &large).unwrap()),
+        ("list<int32>", list.clone()),
+        ("list<int32>, some null", with_null(list.clone())),
+        ("large_list<int32>", cast(&list, &large).unwrap()),
         ("fixed_size_list<uint8>(2)", Arc::new(fixed)),
         ("struct", Arc::new(record())),
+        ("struct, some null", column!(record())),
         ("map<utf8, int64>", Arc::new(map())),
+        ("map<utf8, int64>, some null", column!(map())),
         ("list<struct>", Arc::new(ListArray::new(item, offsets, Arc::new(record()), None))),
     ]
 }
@@ -228,7 +237,8 @@ fn record() -> StructArray {
     StructArray::from(vec![
         (field("name", &DataType::Utf8, true), Arc::new(text) as ArrayRef),
         (field("number", &DataType::Float64, true), Arc::new(number)),
-        (field("list", lists.data_type(), false), Arc::new(lists)),
+        // May be null, for a null struct's fields are: ClickHouse refuses them where the field is not.
+        (field("list", lists.data_type(), true), Arc::new(lists)),
     ])
 }
 

@@ -36,9 +36,17 @@ pub(crate) static GAPS: &[Gap] = &[
         &["decimal32(9, 2)", "decimal64(18, 4)"],
         "has decimals of 128 and 256 bits only",
     ),
+    Gap { is_silent: true, ..reads("ClickHouse", NULL_NESTED, NEVER_NULL) },
+    Gap { is_silent: true, ..reads("ClickHouse Kafka engine", NULL_NESTED, NEVER_NULL) },
+    Gap { is_silent: true, ..reads("clickhouse-connect", NULL_NESTED, NEVER_NULL) },
     Gap { forms: "lz4", ..arrow_js_length() },
     Gap { forms: "zstd", ..arrow_js_length() },
 ];
+
+const NULL_NESTED: &[&str] =
+    &["list<int32>, some null", "struct, some null", "map<utf8, int64>, some null"];
+const NEVER_NULL: &str = "its arrays, tuples and maps are never null: what lies beneath is read, \
+                          which most writers leave empty";
 
 const fn arrow_js_length() -> Gap {
     writes(

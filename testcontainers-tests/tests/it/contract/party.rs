@@ -5,6 +5,8 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -15,6 +17,9 @@ use super::parties::version;
 const PYTHON_VAR: &str = "VOLLEY_PYTHON";
 /// Names the folder that `cargo xtask setup` made for the parties in other languages.
 const CONTRACT_VAR: &str = "VOLLEY_CONTRACT";
+
+/// Longer than any party takes on a busy machine.
+const PARTY_LIMIT: Duration = Duration::from_secs(180);
 
 /// What a party said of a folder of payloads.
 #[derive(Debug, Default)]
@@ -40,6 +45,17 @@ pub(crate) fn python(script: &str) -> Option<Command> {
     // Scripts share modules; a checkout stays as it is.
     command.arg("-B").arg(scripts().join("python").join(script));
     Some(command)
+}
+
+/// As [`python`], where Bytewax is there too: it has no wheels for the latest Pythons.
+pub(crate) fn bytewax(script: &str) -> Option<Command> {
+    let command = python(script)?;
+    let found = Command::new(command.get_program()).args(["-c", "import bytewax"]).output();
+    if found.is_ok_and(|output| output.status.success()) {
+        return Some(command);
+    }
+    skip("bytewax is not there: use a Python before 3.13");
+    None
 }
 
 /// arrow-js's party.
@@ -79,16 +95,35 @@ pub(crate) fn kcat() -> Option<Command> {
 }
 
 /// Runs a program to its end, for what it printed.
+///
+/// # Panics
+///
+/// If it fails, or takes longer than [`PARTY_LIMIT`].
 #[track_caller]
 pub(crate) fn output(mut command: Command) -> Vec<u8> {
-    let output = command
+    let [printed, said] = [(); 2].map(|()| tempfile::NamedTempFile::new().unwrap());
+    let child = command
         .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?} does not run: {error}"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?} failed with {}:\n{said}", output.status);
-    output.stdout
+        .stdout(printed.reopen().unwrap())
+        .stderr(said.reopen().unwrap())
+        .spawn();
+    let mut child = child.unwrap_or_else(|error| panic!("{command:?} does not run: {error}"));
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if started.elapsed() > PARTY_LIMIT {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("{command:?} has not ended after {PARTY_LIMIT:?}");
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    let said = fs::read_to_string(said).unwrap();
+    assert!(status.success(), "{command:?} failed with {status}:\n{said}");
+    fs::read(printed).unwrap()
 }
 
 /// The objects that a program printed, one a line.

@@ -60,37 +60,33 @@ pub(crate) fn our_payloads() -> Payloads {
 fn reads(party: &str, command: Option<Command>) {
     let Some(command) = command else { return };
     let written = tempfile::tempdir().unwrap();
-    let answer = ask(command, written.path());
-    check_read(party, &answer);
+    check(party, Side::Reads, &read(party, &ask(command, written.path())));
 }
 
 fn reads_and_writes(scenario: &Scenario<'_>, party: &str, command: Option<Command>) {
     let Some(command) = command else { return };
-    let written = tempfile::tempdir().unwrap();
-    let answer = ask(command, written.path());
+    let folder = tempfile::tempdir().unwrap();
+    let answer = ask(command, folder.path());
+    let read = read(party, &answer);
     let mut payloads = Payloads::new();
-    let mut outcomes = Outcomes::new();
+    let mut written = Outcomes::new();
     for column in 0..columns().len() {
-        // It writes what it could read.
-        if answer.values[&Form::ALL[0].file_name(column)].is_err() {
+        // It writes what it has read.
+        if read[&(column, Form::ALL[0])].is_err() {
             continue;
         }
         for form in Form::ALL {
             let name = form.file_name(column);
-            match answer.unwritten.get(&name) {
-                Some(error) => {
-                    outcomes.insert((column, form), Err(Fault::Refused(error.clone())));
-                }
-                None => {
-                    let payload = fs::read(written.path().join(&name)).unwrap();
-                    payloads.insert((column, form), payload);
-                }
+            if let Some(error) = answer.unwritten.get(&name) {
+                written.insert((column, form), Err(Fault::Refused(error.clone())));
+            } else {
+                payloads.insert((column, form), fs::read(folder.path().join(&name)).unwrap());
             }
         }
     }
-    outcomes.extend(check_written(scenario, &payloads));
-    check_read(party, &answer);
-    check(party, Side::Writes, &outcomes);
+    written.extend(check_written(scenario, &payloads));
+    check(party, Side::Reads, &read);
+    check(party, Side::Writes, &written);
 }
 
 fn ask(command: Command, written: &Path) -> Answer {
@@ -101,8 +97,8 @@ fn ask(command: Command, written: &Path) -> Answer {
     party::ask(command, folder.path(), written)
 }
 
-/// Whether the party saw what we wrote, as far as it is known to.
-fn check_read(party: &str, answer: &Answer) {
+/// Whether the party saw what we wrote.
+fn read(party: &str, answer: &Answer) -> Outcomes {
     assert_eq!(answer.version, version(party), "{party} is not the release that is pinned");
     let mut outcomes = Outcomes::new();
     for (i, column) in columns().iter().enumerate() {
@@ -115,7 +111,7 @@ fn check_read(party: &str, answer: &Answer) {
             outcomes.insert((i, form), outcome);
         }
     }
-    check(party, Side::Reads, &outcomes);
+    outcomes
 }
 
 /// The first value that differs.

@@ -107,6 +107,9 @@ fn load(
             let text = format!("load: {n_rows} rows from {n_forms} payloads of {}", first.len());
             return Some((*column, Fault::Changed(text)));
         }
+        if columns[*column].has_null_nested() {
+            return None;
+        }
         (0..n_forms).find_map(|form| {
             let rows = (0..first.len()).map(|row| (row * n_forms + form) as u32);
             let rows = arrow::array::UInt32Array::from_iter_values(rows);
