@@ -25,11 +25,7 @@ pub(crate) static GAPS: &[Gap] = &[
     reads("DuckDB", &["decimal256(76, 20)"], "has decimals of up to 128 bits"),
     Gap {
         is_silent: true,
-        ..reads(
-            "DuckDB",
-            &["duration[ns]"],
-            "its intervals count microseconds: the rest is cut off",
-        )
+        ..reads("DuckDB", &["duration[ns]"], "has intervals in microseconds: the rest is cut off")
     },
     reads(
         "arrow-java",
@@ -45,7 +41,7 @@ pub(crate) static GAPS: &[Gap] = &[
 
 const NULL_NESTED: &[&str] =
     &["list<int32>, some null", "struct, some null", "map<utf8, int64>, some null"];
-const NEVER_NULL: &str = "its arrays, tuples and maps are never null: what lies beneath is read, \
+const NEVER_NULL: &str = "has no null arrays, tuples and maps: what lies beneath is read, \
                           which most writers leave empty";
 
 const fn arrow_js_length() -> Gap {

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use arrow::datatypes::Schema;
+use arrow::{
+    array::{AsArray as _, UInt32Array},
+    compute::take,
+    datatypes::{Schema, UInt32Type},
+};
 use volley::load::LoadError;
 use volley_core::{
     clickhouse::{TableOptions, create_table},
@@ -97,24 +101,24 @@ fn load(
     let check = |(column, forms): (&usize, &Vec<Form>)| {
         let (name, expected) = (columns[*column].name, columns[*column].rows());
         let n_forms = forms.len();
-        let first = expected.column(0);
-        let range = format!("n >= {} AND n < {}", column * 1_000, (column + 1) * 1_000);
+        let n = expected.column(0).as_primitive::<UInt32Type>().values();
+        let range = format!("n >= {} AND n <= {}", n[0], n[n.len() - 1]);
         let stored =
             scenario.query(&format!("SELECT n, `{name}` FROM {table} WHERE {range} ORDER BY n"));
         // Each form brought each row once.
         let n_rows = stored.num_rows();
-        if n_rows != first.len() * n_forms {
-            let text = format!("load: {n_rows} rows from {n_forms} payloads of {}", first.len());
+        if n_rows != n.len() * n_forms {
+            let text = format!("load: {n_rows} rows from {n_forms} payloads of {}", n.len());
             return Some((*column, Fault::Changed(text)));
         }
         if columns[*column].has_null_nested() {
             return None;
         }
         (0..n_forms).find_map(|form| {
-            let rows = (0..first.len()).map(|row| (row * n_forms + form) as u32);
-            let rows = arrow::array::UInt32Array::from_iter_values(rows);
-            let found = arrow::compute::take(stored.column(1), &rows, None).unwrap();
-            difference(&expected.column(1).clone(), &found)
+            let rows = (0..n.len()).map(|row| (row * n_forms + form) as u32);
+            let rows = UInt32Array::from_iter_values(rows);
+            let found = take(stored.column(1), &rows, None).unwrap();
+            difference(expected.column(1), &found)
                 .map(|text| (*column, Fault::Changed(format!("load: {text}"))))
         })
     };
