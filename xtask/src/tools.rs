@@ -50,7 +50,16 @@ pub(crate) const CURL: Tool = Tool {
     brew: &["curl"],
 };
 
-/// Runs Apache Kafka and arrow-java's reader for the end-to-end tests; the latter from its source.
+/// Runs Apache Kafka.
+pub(crate) const JAVA: Tool = Tool {
+    name: "java (17 or later)",
+    probe: &["java", "--version"],
+    apt: &["openjdk-17-jre-headless"],
+    dnf: &["java-21-openjdk-headless"],
+    brew: &["openjdk"],
+};
+
+/// Runs Apache Kafka too, and arrow-java's reader in the end-to-end tests, from its source.
 pub(crate) const JDK: Tool = Tool {
     name: "javac (17 or later)",
     probe: &["javac", "--version"],
