@@ -83,7 +83,7 @@ pub(crate) fn kafka_engine(scenario: &Scenario<'_>) {
                  kafka_topic_list = {topic}, kafka_group_name = {topic}, kafka_format = '{}', \
                  kafka_flush_interval_ms = 500, kafka_poll_timeout_ms = 100",
                 definitions(&columns),
-                quote_string(&scenario.stack().brokers),
+                quote_string(&scenario.stack().clickhouse_brokers),
                 form.format(),
                 topic = quote_string(scenario.topic()),
             ));
