@@ -12,6 +12,7 @@
 //! * [`fingerprint`] and [`headers`] describe a payload to whoever reads the message.
 //! * [`layout`] walks the structure of any bytes without trusting them, before arrow-ipc sees them.
 //! * [`inspect`] summarises a payload for people and programs.
+//! * [`view`] opens a payload for looking at: rows, columns and bytes, damaged or not.
 //! * [`splice`] makes one stream of many payloads without decoding them.
 //! * [`clickhouse`] maps an Arrow schema to ClickHouse columns and table definitions.
 //!
@@ -33,3 +34,4 @@ pub mod host;
 pub mod inspect;
 pub mod layout;
 pub mod splice;
+pub mod view;

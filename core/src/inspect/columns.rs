@@ -98,7 +98,8 @@ impl Columns {
     }
 }
 
-fn is_same(one: &Arc<SchemaLayout>, other: &Arc<SchemaLayout>) -> bool {
+/// Whether streams of these schemas share their columns.
+pub(crate) fn is_same(one: &Arc<SchemaLayout>, other: &Arc<SchemaLayout>) -> bool {
     Arc::ptr_eq(one, other)
         || (one.schema.fields() == other.schema.fields()
             && one.columns.len() == other.columns.len())

@@ -18,6 +18,7 @@ pub use self::{
     map::{ByteMap, MessageInspection, RegionInspection, RegionTotal},
     message::{Checksum, HeaderInspection, HeaderStatus, HeadersInspection, Text},
 };
+pub(crate) use self::columns::is_same;
 use crate::{
     fingerprint::Fingerprint,
     layout::{self, Diagnostic, Layout, MessageKind, Options, RegionKind},
@@ -116,7 +117,7 @@ fn share(part: u64, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     if text.len() <= MAX_TEXT {
         return text.to_owned();
     }

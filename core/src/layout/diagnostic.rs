@@ -170,8 +170,11 @@ impl fmt::Display for Code {
     }
 }
 
-/// Collects findings; keeps the first [`Diagnostics::LIMIT`] of each severity, so that hostile
-/// bytes cannot fill the memory with complaints.
+/// Most findings of each severity.
+pub(crate) const MAX_DIAGNOSTICS: usize = 100;
+
+/// Collects findings; keeps the first [`MAX_DIAGNOSTICS`] of each severity, so that hostile bytes
+/// cannot fill the memory with complaints.
 #[derive(Debug, Default)]
 pub(super) struct Diagnostics {
     found: Vec<Diagnostic>,
@@ -179,13 +182,11 @@ pub(super) struct Diagnostics {
 }
 
 impl Diagnostics {
-    const LIMIT: usize = 100;
-
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
         let errors = self.found.len() - self.warnings;
         match diagnostic.severity() {
-            Severity::Error if errors < Self::LIMIT => self.found.push(diagnostic),
-            Severity::Warning if self.warnings < Self::LIMIT => {
+            Severity::Error if errors < MAX_DIAGNOSTICS => self.found.push(diagnostic),
+            Severity::Warning if self.warnings < MAX_DIAGNOSTICS => {
                 self.warnings += 1;
                 self.found.push(diagnostic);
             }
@@ -195,7 +196,7 @@ impl Diagnostics {
 
     /// No more errors are kept: a walk may stop where going on would only find more.
     pub(super) fn is_full(&self) -> bool {
-        self.errors() >= Self::LIMIT
+        self.errors() >= MAX_DIAGNOSTICS
     }
 
     pub(super) fn errors(&self) -> usize {

@@ -41,7 +41,7 @@ pub(super) fn frame(bytes: &[u8]) -> Option<Frame> {
 }
 
 /// Adds up the sequences of every block: the decompressed size. `None` as for [`frame`].
-pub(super) fn exact_size(bytes: &[u8]) -> Option<u64> {
+pub(crate) fn exact_size(bytes: &[u8]) -> Option<u64> {
     let mut blocks = Blocks::new(bytes)?;
     let mut size = 0_u64;
     for block in &mut blocks {

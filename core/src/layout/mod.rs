@@ -68,7 +68,9 @@ pub use self::regions::{
 };
 pub use self::schema::{Column, SchemaLayout};
 
+pub(crate) use self::diagnostic::MAX_DIAGNOSTICS;
 pub(crate) use self::frames::header;
+pub(crate) use self::lz4::exact_size as lz4_size;
 
 use self::diagnostic::Diagnostics;
 

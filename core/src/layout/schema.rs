@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, FieldRef, SchemaRef, UnionMode};
@@ -134,6 +135,46 @@ impl SchemaLayout {
             next = self.columns.get(top).filter(|_| top < self.record_columns)?.end;
             Some(top)
         })
+    }
+
+    /// A column and all those below it.
+    pub(crate) fn subtree(&self, column: usize) -> Range<usize> {
+        column..self.columns.get(column).map_or(column, |column| column.end)
+    }
+
+    /// Buffers of a column itself in messages of this version, without those that views point into.
+    pub(crate) fn n_buffers(&self, column: usize, version: u8) -> usize {
+        let Some(column) = self.columns.get(column) else { return 0 };
+        let own = match column.shape {
+            Shape::Null | Shape::Struct | Shape::FixedSizeList { .. } | Shape::RunEndEncoded => 0,
+            Shape::Boolean
+            | Shape::Fixed { .. }
+            | Shape::View
+            | Shape::List { .. }
+            | Shape::Union { is_dense: false }
+            | Shape::Dictionary { .. } => 1,
+            Shape::Variable { .. } | Shape::ListView { .. } | Shape::Union { is_dense: true } => 2,
+        };
+        own + usize::from(column.shape.has_validity(version))
+    }
+
+    /// The dictionaries that a column and those below it use, with the column of their values;
+    /// those that nest in others after them.
+    pub(crate) fn dictionaries_below(&self, column: usize) -> Vec<(i64, usize)> {
+        let mut found: Vec<(i64, usize)> = Vec::new();
+        let mut left = vec![self.subtree(column)];
+        while let Some(columns) = left.pop() {
+            for column in self.columns.get(columns).unwrap_or_default() {
+                let Shape::Dictionary { id, .. } = column.shape else { continue };
+                let Some(position) = self.dictionary(id) else { continue };
+                let values = self.dictionaries[position].values;
+                if !found.iter().any(|(other, _)| *other == id) {
+                    found.push((id, values));
+                    left.push(self.subtree(values));
+                }
+            }
+        }
+        found
     }
 
     /// Position in `dictionaries` of a dictionary.

@@ -94,11 +94,6 @@ impl<'a> FieldCheck<'a> {
             let found = "a big-endian decimal".to_owned();
             return Err((Code::ForeignEndianness, (found, "values in little-endian order")));
         }
-        if cfg!(target_pointer_width = "32") && field.type_type() == Type::LargeListView {
-            // arrow-data adds 64-bit offsets and sizes there and panics where the sum overflows.
-            let found = "a large list view".to_owned();
-            return Err((Code::UnsupportedType, (found, "a list view")));
-        }
         Ok(())
     }
 
