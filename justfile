@@ -29,6 +29,11 @@ test *ARGS:
 standin *ARGS:
     cargo xtask standin {{ ARGS }}
 
+# Test the browser inspector in Chromium
+[group('check')]
+viewer-test *ARGS:
+    cargo xtask viewer-test {{ ARGS }}
+
 # Check formatting, clippy and the documentation
 [group('check')]
 lint:
@@ -58,6 +63,11 @@ ci:
 [group('build')]
 wasm:
     cargo xtask wasm
+
+# Build the browser inspector; ARGS go to `cargo xtask viewer`
+[group('build')]
+viewer *ARGS:
+    cargo xtask viewer {{ ARGS }}
 
 # Run the benchmarks; ARGS go to `cargo bench`
 [group('build')]

@@ -1,17 +1,116 @@
-//! What a page calls: payloads in, JSON out. The work is done in [`volley_core`].
+//! What a page calls: a payload goes in once and stays, and what is shown of it comes out. The
+//! work is done in [`volley_core::view`].
+//!
+//! Summaries and rows come as JSON, the byte map and bytes as typed arrays, whose memory a worker
+//! can hand over. `types.d.ts` describes the JSON.
 
-use volley_core::{inspect, layout::Options};
-use wasm_bindgen::prelude::wasm_bindgen;
+use volley_core::view::{REGION_KINDS, RegionMap, View};
+use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
-/// Summarises an Arrow IPC payload as a JSON object with the fields of [`inspect::Inspection`].
-///
-/// Any bytes will do: of a damaged payload it shows what it can, with diagnostics that say where
-/// the damage is. Nothing is decompressed or decoded.
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &'static str = include_str!("types.d.ts");
+
+/// An open payload. `free()` it, or end the worker that holds it.
 #[wasm_bindgen]
-pub fn inspect(payload: &[u8]) -> String {
-    let inspection = inspect::inspect(payload, &Options::default());
-    #[expect(clippy::expect_used, reason = "strings and integers have no way to fail")]
-    serde_json::to_string(&inspection).expect("plain data")
+#[derive(Debug)]
+pub struct Payload {
+    view: View,
+}
+
+#[wasm_bindgen]
+impl Payload {
+    /// Opens any bytes. Record batches alone are read with the schema that `schema` begins with.
+    ///
+    /// # Errors
+    /// What is wrong with `schema`.
+    #[wasm_bindgen(constructor)]
+    #[expect(clippy::needless_pass_by_value, reason = "optional bytes come in no other way")]
+    pub fn new(payload: Vec<u8>, schema: Option<Vec<u8>>) -> Result<Self, JsError> {
+        let view = View::open(payload, schema.as_deref()).map_err(JsError::from)?;
+        Ok(Self { view })
+    }
+
+    /// Sizes, columns, tables and findings. Nothing is decoded for it.
+    #[wasm_bindgen(unchecked_return_type = "Json<Summary>")]
+    pub fn summary(&self) -> String {
+        json(&self.view.summary())
+    }
+
+    /// The byte map.
+    pub fn map(&self) -> Regions {
+        Regions { map: self.view.map() }
+    }
+
+    /// One region of the map in words.
+    #[wasm_bindgen(unchecked_return_type = "Json<RegionDetail | null>")]
+    pub fn region(&self, index: u32) -> String {
+        json(&self.view.region(index as usize))
+    }
+
+    /// Bytes of the payload; fewer where it ends.
+    pub fn bytes(&self, offset: u32, count: u32) -> Vec<u8> {
+        self.view.bytes(offset as usize, count as usize).to_vec()
+    }
+
+    /// Rows of a table: `positions` are those of columns among `TableSummary.tops`.
+    #[wasm_bindgen(unchecked_return_type = "Json<Window>")]
+    pub fn rows(&mut self, table: u32, first: f64, count: u32, positions: &[u32]) -> String {
+        let positions: Vec<usize> = positions.iter().map(|&position| position as usize).collect();
+        json(&self.view.rows(table as usize, first as u64, count as usize, &positions))
+    }
+
+    /// The least and greatest value of a column, which counts from the table's first. Goes a few
+    /// batches further with each call.
+    #[wasm_bindgen(unchecked_return_type = "Json<Extremes>")]
+    pub fn extremes(&mut self, table: u32, column: u32) -> String {
+        json(&self.view.extremes(table as usize, column as usize))
+    }
+}
+
+/// The byte map, an entry a region in each list. A list can be taken once.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Regions {
+    map: RegionMap,
+}
+
+#[wasm_bindgen]
+impl Regions {
+    /// The first byte of each.
+    pub fn offsets(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.map.offsets)
+    }
+
+    /// How many bytes.
+    pub fn lens(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.map.lens)
+    }
+
+    /// Index into `region_kinds()`.
+    pub fn kinds(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.map.kinds)
+    }
+
+    /// Index into `Summary.columns`, or 0xffffffff.
+    pub fn columns(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.map.columns)
+    }
+
+    /// Index of the message, or 0xffffffff.
+    pub fn messages(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.map.messages)
+    }
+}
+
+/// Names of the kinds of regions.
+#[wasm_bindgen]
+pub fn region_kinds() -> Vec<String> {
+    REGION_KINDS.map(str::to_owned).to_vec()
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    #[expect(clippy::expect_used, reason = "strings and numbers have no way to fail")]
+    serde_json::to_string(value).expect("plain data")
 }
 
 #[cfg(test)]
@@ -25,9 +124,7 @@ mod tests {
         encode::encode,
     };
 
-    fn inspected(payload: &[u8]) -> Value {
-        serde_json::from_str(&super::inspect(payload)).unwrap()
-    }
+    use super::*;
 
     fn payload() -> Vec<u8> {
         let batch = RecordBatch::try_from_iter_with_nullable([
@@ -38,73 +135,72 @@ mod tests {
         encode(&batch, CodecOptions { codec: Codec::None, framing: Framing::Stream }).unwrap()
     }
 
+    fn open(payload: &[u8]) -> Payload {
+        Payload { view: View::open(payload.to_vec(), None).unwrap() }
+    }
+
+    fn parsed(text: &str) -> Value {
+        serde_json::from_str(text).unwrap()
+    }
+
+    /// What `types.d.ts` promises of the JSON.
     #[test]
-    fn a_payload_is_summarised() {
-        let payload = payload();
-        let mut inspection = inspected(&payload);
-        let metadata_bytes = inspection["metadata_bytes"].as_u64().unwrap() as usize;
-        // The body is offsets 12 + 4, text 3 + 5, validity 1 + 7, values 8; the rest is metadata.
-        assert_eq!(metadata_bytes, payload.len() - 16 - 8 - 8 - 8);
-        let bytes = payload.len() as f64;
-        assert_eq!(inspection["schema"].take().as_str().unwrap().len(), 16);
-        let expected = json!({
-            "framing": "stream",
-            "codec": "none",
-            "rows": 2,
-            "record_batches": 1,
-            "dictionaries": 0,
-            "bytes": payload.len(),
-            "metadata_bytes": metadata_bytes,
-            "padding_bytes": 16,
-            "raw_bytes": 24,
-            "ratio": 24.0 / bytes,
-            "bytes_per_row": bytes / 2.0,
-            "metadata_share": metadata_bytes as f64 / bytes,
-            "schema": null,
-            "columns": [
-                {
-                    "path": "device", "type": "utf8",
-                    "values": 2, "nulls": 0, "stored": 15, "raw": 15,
-                    "ratio": 1.0, "share": 15.0 / bytes,
-                },
-                {
-                    "path": "n", "type": "int32",
-                    "values": 2, "nulls": 1, "stored": 9, "raw": 9,
-                    "ratio": 1.0, "share": 9.0 / bytes,
-                },
-            ],
-            "diagnostics": [],
-        });
-        // Reading a fraction rounds its last digit.
-        assert_eq!(inspection, serde_json::from_str::<Value>(&expected.to_string()).unwrap());
+    fn json_has_the_fields_that_are_described() {
+        let mut payload = open(&payload());
+        let summary = parsed(&payload.summary());
+        let n = &summary["inspection"]["columns"][1];
+        assert_eq!(
+            (&n["path"], &n["type"], &n["values"]),
+            (&json!("n"), &json!("int32"), &json!(2))
+        );
+        assert_eq!((&n["nulls"], &n["stored"], &n["raw"]), (&json!(1), &json!(9), &json!(9)));
+        assert_eq!(
+            summary["columns"][1],
+            json!({
+                "name": "n", "depth": 0, "parent": null, "is_dictionary": false,
+                "is_nullable": true, "is_number": true, "has_order": true, "extension": null,
+                "metadata": [],
+            })
+        );
+        assert_eq!(
+            summary["tables"],
+            json!([{
+                "first_column": 0, "n_columns": 2, "tops": [0, 1], "rows": 2, "batches": 1,
+                "metadata": [],
+            }])
+        );
+        assert_eq!(
+            parsed(&payload.rows(0, 0.0, 9, &[1])),
+            json!({
+                "first": 0, "count": 2,
+                "columns": [{ "kinds": "vn", "texts": ["7", ""], "faults": [] }],
+            })
+        );
+        assert_eq!(
+            parsed(&payload.extremes(0, 1)),
+            json!({ "min": "7", "max": "7", "batches": 1, "done": 1, "damaged": 0, "fault": null })
+        );
+        assert_eq!(parsed(&payload.region(9999)), Value::Null);
+        assert_eq!(parsed(&payload.region(0))["kind"], "prefix");
     }
 
     #[test]
-    fn bytes_that_are_no_payload_are_diagnosed() {
-        for bytes in [&b""[..], b"{\"not\": \"arrow\"}", b"ARROW1", &[0xff; 64], &[0; 64]] {
-            let inspection = inspected(bytes);
-            assert_eq!(inspection["bytes"], bytes.len());
-            let diagnostic = &inspection["diagnostics"][0];
-            assert_eq!(diagnostic["severity"], "error", "{inspection}");
-            assert!(diagnostic["message"].as_str().unwrap().contains("byte"), "{diagnostic}");
-        }
+    fn lists_of_the_map_are_of_one_length() {
+        let mut map = open(&payload()).map();
+        let n = map.offsets().len();
+        let lens = [map.lens().len(), map.kinds().len(), map.columns().len(), map.messages().len()];
+        assert_eq!(lens, [n; 4]);
     }
 
-    /// Nothing panics, and what is missing is noticed wherever the payload is cut.
     #[test]
-    fn damage_anywhere_gives_json() {
-        let payload = payload();
-        let whole = inspected(&payload);
-        for end in 0..payload.len() {
-            let cut = inspected(&payload[..end]);
-            assert_ne!(cut["diagnostics"], whole["diagnostics"], "cut at {end}");
-        }
-        for at in 0..payload.len() {
-            for mask in [0x01, 0x80, 0xff] {
-                let mut damaged = payload.clone();
-                damaged[at] ^= mask;
-                assert_eq!(inspected(&damaged)["bytes"], payload.len());
-            }
-        }
+    fn bytes_that_are_no_payload_are_guessed_at() {
+        let check = |bytes: &[u8], expect: &str| {
+            let summary = parsed(&open(bytes).summary());
+            assert_eq!(summary["looks_like"]["name"], expect);
+            assert_eq!(summary["inspection"]["diagnostics"][0]["severity"], "error");
+        };
+        check(b"{\"not\": \"arrow\"}", "JSON");
+        check(b"", "nothing");
+        check(b"ARROW1", "damaged Arrow");
     }
 }

@@ -15,6 +15,9 @@ mod standin;
 mod steps;
 mod tasks;
 mod tools;
+mod viewer;
+mod viewer_page;
+mod viewer_test;
 mod wasm;
 
 use std::ffi::OsString;
@@ -31,6 +34,7 @@ use clap::{Parser, Subcommand};
     after_help = "Environment:\n  \
         VOLLEY_CACHE_DIR  where downloads are kept\n  \
         VOLLEY_LIBCHDB    a libchdb to use in place of a downloaded one\n  \
+        VOLLEY_CHROMIUM   a Chromium or Chrome for the tests of the browser inspector\n  \
         VOLLEY_PYTHON     a Python with the test suite's packages to use in place of a venv\n  \
         VOLLEY_CONTRACT   a folder with the foreign readers' packages to use in place of a made one\n  \
         CARGO_TARGET_DIR  where cargo builds, as always"
@@ -90,6 +94,21 @@ enum Task {
     /// Uses rustup's wasm32-unknown-unknown where it is or can be installed, and a distribution's
     /// Rust with the standard library's source elsewhere. Needs a clang for zstd's C code.
     Wasm,
+    /// Build the browser inspector: target/viewer/site for any static host, and one file beside it
+    Viewer {
+        /// An origin that the page's `?url=` may read from, beside its own; may be repeated
+        #[arg(long, value_name = "ORIGIN")]
+        connect: Vec<String>,
+    },
+    /// Build the browser inspector and test it in Chromium
+    ///
+    /// Uses VOLLEY_CHROMIUM, else a Chromium or Chrome that it finds. Fetches playwright-core and
+    /// axe-core from npm into the cache.
+    ViewerTest {
+        /// Accept the sizes of this build: write them to wasm-viewer/sizes.json
+        #[arg(long)]
+        update_sizes: bool,
+    },
     /// Run the benchmarks, beside pyarrow
     ///
     /// What follows `bench` goes to `cargo bench`.
@@ -124,7 +143,9 @@ fn main() -> ExitCode {
         Task::Deny { advisories } => tasks::deny(advisories),
         Task::Mutate => tasks::mutate(),
         Task::Fuzz { target, minutes } => fuzz::run(target.as_deref(), minutes),
-        Task::Wasm => wasm::build(),
+        Task::Wasm => wasm::build().map(drop),
+        Task::Viewer { connect } => viewer::build(&connect).map(drop),
+        Task::ViewerTest { update_sizes } => viewer_test::run(update_sizes),
         Task::Bench(_) => tasks::bench(&passed_on()),
         Task::Standin(_) => standin::standin(&passed_on()),
         Task::Ci => tasks::ci(),

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::run::{self, Run, workspace_root};
 use crate::steps::Steps;
 use crate::tools::Tool;
-use crate::{contract, libchdb, python, tools, wasm};
+use crate::{contract, libchdb, python, tools, viewer_test};
 
 const CARGO_DENY: &str = "0.20.2";
 
@@ -78,7 +78,7 @@ fn test_steps(steps: &mut Steps, args: &[OsString]) -> Result<()> {
     }
     steps.step("cargo test", || tests.dir(&workspace_root()).go())?;
     if args.is_empty() {
-        steps.step("wasm", wasm::build)?;
+        steps.step("viewer", || viewer_test::run(false))?;
     }
     Ok(())
 }

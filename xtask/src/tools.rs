@@ -26,6 +26,15 @@ pub(crate) const NPM: Tool = Tool {
     brew: &["node"],
 };
 
+/// Runs the tests of the browser inspector.
+pub(crate) const NODE: Tool = Tool {
+    name: "node (20 or later)",
+    probe: &["node", "-e", "process.exit(Number(parseInt(process.versions.node) < 20))"],
+    apt: &["nodejs"],
+    dnf: &["nodejs"],
+    brew: &["node"],
+};
+
 pub(crate) const TAR: Tool = Tool {
     name: "tar",
     probe: &["tar", "--version"],

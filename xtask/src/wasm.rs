@@ -25,11 +25,11 @@ enum Toolchain {
     FromSource,
 }
 
-/// Builds `volley-core` and `volley-viewer` for wasm32 with the `wasm` profile.
+/// Builds `volley-core` and `volley-viewer` for wasm32 with the `wasm` profile. Returns the module.
 ///
 /// # Errors
 /// When no Rust for wasm32 or no clang can be had (says what to install), or the build fails.
-pub(crate) fn build() -> Result<()> {
+pub(crate) fn build() -> Result<PathBuf> {
     let clang = clang()?;
     let toolchain = toolchain()?;
     let root = workspace_root();
@@ -59,7 +59,7 @@ pub(crate) fn build() -> Result<()> {
     let metadata =
         fs::metadata(&module).with_context(|| format!("no {} was built", module.display()))?;
     eprintln!("wasm: {} is {} bytes", module.display(), metadata.len());
-    Ok(())
+    Ok(module)
 }
 
 fn toolchain() -> Result<Toolchain> {
@@ -130,7 +130,7 @@ fn knows_wasm32(clang: &str) -> bool {
 }
 
 /// Where cargo builds, asked of cargo: variables and configuration files have a say in it.
-fn target_folder(root: &Path) -> Result<PathBuf> {
+pub(crate) fn target_folder(root: &Path) -> Result<PathBuf> {
     let metadata =
         Run::cargo().args(["metadata", "--no-deps", "--format-version", "1"]).dir(root).output()?;
     let metadata: serde_json::Value =

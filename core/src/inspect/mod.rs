@@ -12,13 +12,13 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+pub(crate) use self::columns::is_same;
 pub use self::{
     columns::ColumnInspection,
     diagnostics::{DiagnosticInspection, EXCERPT_LINE, Excerpt},
     map::{ByteMap, MessageInspection, RegionInspection, RegionTotal},
     message::{Checksum, HeaderInspection, HeaderStatus, HeadersInspection, Text},
 };
-pub(crate) use self::columns::is_same;
 use crate::{
     fingerprint::Fingerprint,
     layout::{self, Diagnostic, Layout, MessageKind, Options, RegionKind},

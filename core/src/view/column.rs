@@ -12,7 +12,9 @@ use arrow_schema::{DataType, Field, FieldRef, Schema};
 use flatbuffers::FlatBufferBuilder;
 
 use super::Fault;
-use crate::layout::{self, BufferKind, BufferLayout, Codec, Layout, MessageLayout, NodeLayout};
+use crate::layout::{
+    self, BufferKind, BufferLayout, Codec, Layout, MessageLayout, NodeLayout, SchemaLayout,
+};
 
 /// Most bytes that one column of one message may unpack to.
 const MAX_RAW: u64 = 1 << 29;

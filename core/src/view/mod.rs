@@ -245,7 +245,8 @@ impl View {
         if !column::is_whole(&self.layout, &message, &schema, &columns) {
             // The walk stopped before, where the error of another column says.
             let error = self.errors().find(|error| error.message == Some(batch.message));
-            let what = error.map_or_else(|| "the message ends before".to_owned(), |e| e.to_string());
+            let what =
+                error.map_or_else(|| "the message ends before".to_owned(), |e| e.to_string());
             return Err(Fault::new(error.map_or(message.offset, |error| error.offset), what));
         }
         let dictionaries = self.dictionaries(&schema, batch.message, top)?;

@@ -1,0 +1,200 @@
+// The page: what is open, and which column and region of it is in focus.
+
+import { Client } from "./client.js";
+import { Columns } from "./columns.js";
+import { byId, count, el, ratio, share, size } from "./format.js";
+import { Grid } from "./grid.js";
+import { Hex } from "./hex.js";
+import { ByteMap } from "./map.js";
+import { startOpening } from "./open.js";
+import { Regions } from "./regions.js";
+import { showSchema } from "./schema.js";
+import { startTabs } from "./tabs.js";
+import { startTheme } from "./theme.js";
+import { addFaults, showVerdict } from "./verdict.js";
+
+const STATES = ["empty", "busy", "failed", "opened"];
+
+startTheme();
+const panes = startTabs("tab-columns", "tab-rows", "tab-bytes");
+startTabs("tab-sizes", "tab-schema");
+const columns = new Columns({ onColumn: showColumn, onFault: showByte });
+const grid = new Grid({ onColumn: showColumn, onFault: showByte });
+const hex = new Hex({ onRegion: showRegion, onColumn: backToColumn });
+const map = new ByteMap({ onRegion: showRegion });
+
+/** The open payload, or null. */
+let open = null;
+/** Record batches that wait for the payload that has their schema. */
+let bare = null;
+let attempts = 0;
+
+function state(name) {
+  for (const other of STATES) byId(other).hidden = other !== name;
+  document.body.dataset.state = name;
+  byId("close").hidden = name !== "opened";
+}
+
+function close() {
+  attempts++;
+  open?.client.end();
+  open = null;
+  for (const part of [columns, grid, hex, map]) part.clear();
+  byId("strip").replaceChildren();
+  byId("schema").replaceChildren();
+  byId("file").textContent = "";
+  document.title = "Volley: Arrow IPC inspector";
+}
+
+async function take(name, promise) {
+  const waiting = bare && { name: bare.name, bytes: await bare.bytes };
+  bare = null;
+  close();
+  const attempt = attempts;
+  state("busy");
+  byId("busy-text").textContent = `Opening ${name}…`;
+  try {
+    const bytes = await promise;
+    const opened = waiting ? await Client.open(waiting.bytes, bytes) : await Client.open(bytes);
+    if (attempt !== attempts) return opened.client.end();
+    await show(waiting ? waiting.name : name, opened);
+  } catch (error) {
+    if (attempt === attempts) fail(waiting ? `The schema of ${name} cannot be used: ${error.message}` : error.message);
+  }
+}
+
+function fail(message) {
+  close();
+  byId("failed-text").textContent = message;
+  state("failed");
+  byId("failed-back").focus();
+}
+
+async function show(name, { client, summary, map: raw }) {
+  const regions = new Regions(raw, summary);
+  const paths = summary.inspection.columns.map((column) => column.path);
+  open = { client, summary, regions, paths };
+  state("opened");
+  byId("file").textContent = name;
+  document.title = `${name} · Volley`;
+  strip(summary);
+  showVerdict(summary, {
+    onByte: showByte,
+    onSchema: () => {
+      // They come back from the worker, which ends when the next payload opens.
+      bare = { name, bytes: client.call("bytes", [0, summary.inspection.bytes]) };
+      byId("picker").click();
+    },
+  });
+  byId("opened").classList.toggle("foreign", summary.looks_like !== null);
+  columns.show(summary);
+  showSchema(summary, showColumn);
+  map.show(regions, paths);
+  hex.show(client, regions, paths);
+  const select = byId("table");
+  select.hidden = summary.tables.length < 2;
+  select.replaceChildren(...summary.tables.map((table, at) => el("option", { value: at, textContent: `Table ${at + 1}: ${count(table.rows)} rows` })));
+  select.onchange = () => grid.show(client, summary, Number(select.value));
+  if (regions.length) hex.select(0);
+  await grid.show(client, summary, 0);
+  document.body.dataset.painted = name;
+  const faults = await columns.extremes(client);
+  if (open?.client === client) addFaults(faults, showByte);
+}
+
+function strip(summary) {
+  const { inspection } = summary;
+  const n_columns = summary.tables.reduce((sum, table) => sum + table.tops.length, 0);
+  const framing = { stream: "stream", file: "file", messages: "batches alone" }[inspection.framing];
+  const several = summary.streams > 1 ? `${count(summary.streams)} streams` : framing;
+  const tiles = [
+    ["Rows", count(inspection.rows), `${count(inspection.record_batches)} ${inspection.record_batches === 1 ? "batch" : "batches"}`],
+    ["Columns", count(n_columns), inspection.columns.length === n_columns ? several : `${count(inspection.columns.length)} with nested`],
+    ["Bytes", size(inspection.bytes), `${count(inspection.bytes)} · ${several}`],
+    ["Codec", inspection.codec, "of the buffers"],
+    ["Ratio", ratio(inspection.raw_bytes, inspection.bytes), `${size(inspection.raw_bytes)} raw`],
+    ["Bytes a row", inspection.rows ? (inspection.bytes / inspection.rows).toPrecision(3).replace(/e\+.*/, "") : "–", "all counted"],
+    ["Metadata", share(inspection.metadata_bytes, inspection.bytes), `${count(inspection.metadata_bytes)} bytes`],
+    ["Dictionaries", count(inspection.dictionaries), inspection.dictionaries === 1 ? "message" : "messages"],
+  ];
+  const { looks_like } = summary;
+  const foreign = [["Bytes", size(inspection.bytes), count(inspection.bytes)], ["Looks like", looks_like?.name ?? "", "from its bytes"]];
+  byId("strip").replaceChildren(
+    ...(looks_like ? foreign : tiles).map(([name, value, small]) => el("div", {}, el("dt", { textContent: name }), el("dd", { textContent: value }), el("dd", { className: "small", textContent: small }))),
+  );
+}
+
+/** A column and its first bytes. */
+function showColumn(column) {
+  columns.select(column);
+  grid.select(column);
+  const region = open.regions.firstOf(column);
+  if (region !== null) {
+    map.select(region);
+    hex.select(region);
+  }
+  if (panes.areTabs()) panes.choose("tab-bytes");
+}
+
+/** A region, and the column it belongs to. */
+function showRegion(region, byte) {
+  if (!open) return;
+  const column = open.regions.columnOf(region);
+  columns.select(column);
+  grid.select(column);
+  map.select(region);
+  hex.select(region, byte);
+}
+
+function showByte(byte) {
+  if (!open?.regions.length) return;
+  const at = Math.min(byte, open.regions.bytes - 1);
+  showRegion(open.regions.at(at), at);
+  if (panes.areTabs()) panes.choose("tab-bytes");
+}
+
+function backToColumn(column) {
+  if (panes.areTabs()) panes.choose("tab-columns");
+  byId("tab-sizes").click();
+  columns.select(column);
+  columns.rows[column]?.querySelector("button").focus({ preventScroll: true });
+  grid.select(column);
+}
+
+function step(by) {
+  if (!open?.regions.length) return;
+  showRegion(Math.max(Math.min((map.region ?? 0) + by, open.regions.length - 1), 0));
+}
+
+function leave() {
+  bare = null;
+  close();
+  state("empty");
+  byId("choose").focus();
+}
+
+byId("picker").oncancel = () => (bare = null);
+byId("close").onclick = leave;
+byId("failed-back").onclick = leave;
+byId("region-prev").onclick = () => step(-1);
+byId("region-next").onclick = () => step(1);
+addEventListener("decoder-failed", ({ detail }) => fail(detail));
+addEventListener("theme-changed", () => {
+  grid.draw();
+  hex.draw();
+  if (open) showSchema(open.summary, showColumn);
+});
+addEventListener("keydown", (event) => {
+  if (event.target.closest("input, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const keys = { o: () => byId("open").click(), t: () => byId("theme").click(), "[": () => step(-1), "]": () => step(1) };
+  if (open) Object.assign(keys, { Escape: leave, c: () => focusPane("tab-columns", "sizes"), r: () => focusPane("tab-rows", "grid"), b: () => focusPane("tab-bytes", "hex") });
+  keys[event.key]?.();
+});
+
+function focusPane(tab, id) {
+  if (panes.areTabs()) panes.choose(tab);
+  byId(id).focus();
+}
+
+state("empty");
+startOpening(take);

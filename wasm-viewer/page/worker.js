@@ -1,0 +1,56 @@
+// Runs in a worker, behind the code that wasm-bindgen wrote: answers one call after another.
+// A call is `{ id, name, args }`, its answer `{ id, value }` or `{ id, error }`.
+
+let payload = null;
+let regionKinds = [];
+
+const calls = {
+  // `module` was compiled by the page: a worker of a second file need not do it again.
+  open(module, bytes, schema) {
+    wasm_bindgen.initSync({ module });
+    regionKinds = wasm_bindgen.region_kinds();
+    payload = new wasm_bindgen.Payload(bytes, schema);
+    const summary = JSON.parse(payload.summary());
+    const regions = payload.map();
+    const map = {
+      names: regionKinds,
+      offsets: regions.offsets(),
+      lens: regions.lens(),
+      kinds: regions.kinds(),
+      columns: regions.columns(),
+      messages: regions.messages(),
+    };
+    regions.free();
+    return { summary, map };
+  },
+  rows: (table, first, count, positions) =>
+    JSON.parse(payload.rows(table, first, count, Uint32Array.from(positions))),
+  // Of `[table, column]` pairs as many as fit a moment, so that rows asked for meanwhile come soon.
+  extremes(columns) {
+    const end = performance.now() + 20;
+    const found = [];
+    for (const [table, column] of columns) {
+      found.push(JSON.parse(payload.extremes(table, column)));
+      if (found.at(-1).done < found.at(-1).batches || performance.now() > end) break;
+    }
+    return found;
+  },
+  region: (index) => JSON.parse(payload.region(index)),
+  bytes: (offset, count) => payload.bytes(offset, count),
+};
+
+function buffersOf(value) {
+  const parts = value?.map ? Object.values(value.map) : [value];
+  return parts.filter(ArrayBuffer.isView).map((view) => view.buffer);
+}
+
+onmessage = ({ data: { id, name, args } }) => {
+  try {
+    const value = calls[name](...args);
+    postMessage({ id, value }, buffersOf(value));
+  } catch (error) {
+    // A trap leaves the module in no state to go on with.
+    const isTrap = error instanceof WebAssembly.RuntimeError;
+    postMessage({ id, error: String(error.message ?? error), isTrap });
+  }
+};

@@ -1,0 +1,137 @@
+/** A text that `JSON.parse` makes a `T` of. */
+type Json<T> = string & { readonly __json?: T };
+
+/** A payload at first sight: `volley_core::view::Summary`. */
+export interface Summary {
+  inspection: Inspection;
+  /** What the schema says of each of `inspection.columns`. */
+  columns: ColumnSummary[];
+  /** Streams in a row of one schema are one table. */
+  tables: TableSummary[];
+  padding_bytes: number;
+  unclaimed_bytes: number;
+  streams: number;
+  /** Of bytes that hold no message of Arrow. */
+  looks_like: Looks | null;
+}
+
+export interface Inspection {
+  framing: "stream" | "file" | "messages";
+  codec: "none" | "lz4" | "zstd" | "mixed";
+  rows: number;
+  record_batches: number;
+  /** Dictionary messages. */
+  dictionaries: number;
+  bytes: number;
+  metadata_bytes: number;
+  /** All buffers, decompressed. */
+  raw_bytes: number;
+  /** `raw_bytes` for each of `bytes`. */
+  ratio: number | null;
+  bytes_per_row: number | null;
+  metadata_share: number | null;
+  /** Fingerprint of the first stream's schema. */
+  schema: string | null;
+  columns: ColumnInspection[];
+  diagnostics: Diagnostic[];
+}
+
+export interface ColumnInspection {
+  /** Names from the top, joined by dots; the values of a dictionary are `name[dictionary]`. */
+  path: string;
+  type: string;
+  values: number;
+  nulls: number;
+  /** Bytes of its own buffers in the payload. */
+  stored: number;
+  /** The same buffers, decompressed. */
+  raw: number;
+  /** `raw` for each of `stored`. */
+  ratio: number | null;
+  /** `stored` as a part of the payload, 0 to 1. */
+  share: number | null;
+}
+
+export interface ColumnSummary {
+  name: string;
+  depth: number;
+  parent: number | null;
+  is_dictionary: boolean;
+  is_nullable: boolean;
+  is_number: boolean;
+  /** Whether `extremes` has an answer. */
+  has_order: boolean;
+  extension: string | null;
+  metadata: [key: string, value: string][];
+}
+
+export interface TableSummary {
+  /** Index of its first column in `Summary.columns`. */
+  first_column: number;
+  n_columns: number;
+  /** Index of each column at the top: those that rows are made of. */
+  tops: number[];
+  rows: number;
+  batches: number;
+  metadata: [key: string, value: string][];
+}
+
+export interface Diagnostic {
+  code: string;
+  severity: "error" | "warning";
+  offset: number;
+  /** The whole finding as one sentence, of which these are parts. */
+  message: string;
+  headline: string;
+  found: string;
+  expected: string;
+}
+
+export interface Looks {
+  name: string;
+  why: string;
+}
+
+/** Rows `first` to `first + count`, a column at a time. */
+export interface Window {
+  first: number;
+  count: number;
+  columns: WindowColumn[];
+}
+
+export interface WindowColumn {
+  /** A letter a row: `v`alue, `n`ull, `e`mpty text, `f`loat that is no finite number, `x` damaged. */
+  kinds: string;
+  texts: string[];
+  /** Why rows of kind `x` cannot be shown. */
+  faults: Fault[];
+}
+
+export interface Fault {
+  offset: number;
+  message: string;
+}
+
+/** The least and greatest value so far: whole when `done` is `batches`. */
+export interface Extremes {
+  min: string | null;
+  max: string | null;
+  batches: number;
+  done: number;
+  /** Batches that cannot be read, and why the first of them cannot. */
+  damaged: number;
+  fault: Fault | null;
+}
+
+export interface RegionDetail {
+  offset: number;
+  len: number;
+  kind: string;
+  column: number | null;
+  message: number | null;
+  message_kind: "schema" | "dictionary" | "record batch" | "other" | null;
+  rows: number | null;
+  raw: number | null;
+  codec: "none" | "lz4" | "zstd" | null;
+  is_stored_raw: boolean;
+}

@@ -1,0 +1,124 @@
+//! The tests of the browser inspector: in Node, and in a Chromium that is there already.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+use crate::cache::{CacheLock, cache_dir};
+use crate::run::{self, Run, workspace_root};
+use crate::viewer::{self, SINGLE_FILE};
+use crate::{tools, wasm};
+
+/// Names a browser.
+const VARIABLE: &str = "VOLLEY_CHROMIUM";
+/// By name on `PATH`, and where macOS keeps programs.
+const BROWSERS: [&str; 7] = [
+    "chromium",
+    "google-chrome",
+    "google-chrome-stable",
+    "chromium-browser",
+    "chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+];
+
+/// Builds the page and what it is tested with, and runs the tests.
+///
+/// # Errors
+/// When a build or a test fails, or where skipping is not allowed and no browser is there.
+pub(crate) fn run(is_update: bool) -> Result<()> {
+    let folder = viewer::build(&[])?;
+    tools::need([&tools::NODE, &tools::NPM])?;
+    let fixtures = folder.join("fixtures");
+    Run::cargo()
+        .args(["run", "--quiet", "--package", "volley-viewer", "--example", "fixtures", "--"])
+        .args([&fixtures])
+        .dir(&workspace_root())
+        .go_on_stderr()?;
+    let modules = modules()?;
+    let browser = browser()?;
+    if browser.is_none() {
+        let why = format!(
+            "SKIPPED: the tests of the page: no Chromium or Chrome was found; install one, or set \
+             {VARIABLE} to one"
+        );
+        let is_set = |name, value| run::variable(name).is_some_and(|found| found == value);
+        if is_set("VOLLEY_NO_SKIP", "1") || is_set("CI", "true") {
+            bail!(why);
+        }
+        eprintln!("{why}");
+    }
+    let tests = workspace_root().join("wasm-viewer/tests");
+    let mut files = vec!["sizes.test.mjs", "native.test.mjs"];
+    files.extend(browser.is_some().then_some("page.test.mjs"));
+    let paths = files.iter().map(|file| tests.join(file));
+    let mut node = Run::new("node")
+        .args(["--test", "--test-reporter=spec", "--test-timeout=600000"])
+        .args(paths)
+        .env("VOLLEY_VIEWER", &folder)
+        .env("VOLLEY_VIEWER_FILE", folder.join(SINGLE_FILE))
+        .env("VOLLEY_FIXTURES", &fixtures)
+        .env("VOLLEY_TARGET", wasm::target_folder(&workspace_root())?)
+        .env("VOLLEY_NODE_MODULES", modules);
+    if let Some(browser) = browser {
+        node = node.env(VARIABLE, browser);
+    }
+    if is_update {
+        node = node.env("VOLLEY_UPDATE_SIZES", "1");
+    }
+    node.go_on_stderr()
+}
+
+/// A folder with the packages of the tests, filled once for each set of versions.
+fn modules() -> Result<PathBuf> {
+    let wanted = workspace_root().join("wasm-viewer/tests/package.json");
+    let text =
+        fs::read(&wanted).with_context(|| format!("{} could not be read", wanted.display()))?;
+    let digest: String = Sha256::digest(&text).iter().take(6).map(|b| format!("{b:02x}")).collect();
+    let cache = cache_dir()?;
+    let folder = cache.join(format!("viewer-{digest}"));
+    let stamp = folder.join("ready");
+    let _lock = CacheLock::take(&cache)?;
+    if !stamp.is_file() {
+        fs::create_dir_all(&folder)
+            .and_then(|()| fs::write(folder.join("package.json"), &text))
+            .with_context(|| format!("{} could not be written", folder.display()))?;
+        Run::new("npm")
+            .args(["install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"])
+            .args(["--no-update-notifier", "--loglevel", "error"])
+            .dir(&folder)
+            .go_on_stderr()?;
+        fs::write(&stamp, "").with_context(|| format!("{}", stamp.display()))?;
+    }
+    Ok(folder.join("node_modules"))
+}
+
+fn browser() -> Result<Option<PathBuf>> {
+    if let Some(chosen) = run::variable(VARIABLE) {
+        let path = PathBuf::from(chosen);
+        if !path.is_file() {
+            bail!("{VARIABLE} is {}, which is no file", path.display());
+        }
+        return Ok(Some(path));
+    }
+    if let Some(found) = find() {
+        return Ok(Some(found));
+    }
+    if tools::can_install() {
+        // Without it the tests of the page are skipped, loudly.
+        if let Err(error) = tools::install(&["chromium"]) {
+            eprintln!("viewer-test: {error:#}");
+        }
+    }
+    Ok(find())
+}
+
+fn find() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<_> = std::env::split_paths(&path).collect();
+    // Joined to an absolute path, a folder falls away.
+    let places = |name: &&str| folders.iter().map(|f| f.join(Path::new(name))).collect::<Vec<_>>();
+    BROWSERS.iter().flat_map(places).find(|place| place.is_file())
+}
