@@ -75,7 +75,7 @@ export class Hex {
       parts.push(" of ", back);
     }
     const message = detail.message_kind ? ` · ${detail.message_kind}, message ${count(detail.message)}` : "";
-    const unpacked = detail.is_stored_raw ? ", stored as it is" : detail.codec && detail.codec !== "none" ? `, ${detail.codec} of ${size(detail.raw)}` : "";
+    const unpacked = detail.is_stored_raw ? ", stored as it is" : detail.raw && detail.codec !== "none" ? `, ${detail.codec} of ${size(detail.raw)}` : "";
     parts.push(` ${size(detail.len)} at ${count(detail.offset)}${unpacked}${message}`);
     byId("region").replaceChildren(...parts);
   }

@@ -284,9 +284,14 @@ test("damage in a column is located and leaves the others", async () => {
 
 test("a payload that was cut short says where, and shows the batches before", async () => {
   await pick(page, "cut", fixture("fleet.arrows").subarray(0, 300_000));
-  assert.equal((await strip(page)).Rows, "10,000");
   assert.match(await page.locator("#verdict li").first().textContent(), /^errorbyte [\d,]+message 3/);
   assert.deepEqual((await cells(page)).slice(0, 1).map((row) => row.split("|").slice(0, 5).join("|")), FIRST.slice(0, 1));
+  // Of the last batch, the columns whose bytes are all there.
+  assert.equal((await strip(page)).Rows, "20,000");
+  await key("#grid", "End");
+  assert.match((await cells(page)).at(-1), /^lab\|2025-05-23 12:56:39.750000Z\|[\d.]+\|/);
+  await key("#grid", "Control+End");
+  assert.match((await cells(page)).at(-1), /✗\|✗$/);
 });
 
 test("damaged payloads always explain", async () => {

@@ -170,7 +170,7 @@ pub(crate) fn ci() -> Result<()> {
 pub(crate) fn all_tools() -> Result<impl Iterator<Item = &'static Tool>> {
     tools::offer(&tools::KCAT);
     let set_up = libchdb::tools()?.into_iter().chain(python::tools()?).chain(contract::tools());
-    Ok(set_up.chain([&tools::CURL, &tools::JDK, &tools::MAVEN]))
+    Ok(set_up.chain([&tools::CURL, &tools::JDK, &tools::MAVEN, &tools::NODE, &tools::NPM]))
 }
 
 /// Sees to the C compilers and to `also`, and returns the features that the pipeline is built with:

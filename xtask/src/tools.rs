@@ -26,7 +26,7 @@ pub(crate) const NPM: Tool = Tool {
     brew: &["node"],
 };
 
-/// Runs the tests of the browser inspector.
+/// Runs the tests of the browser inspector, and arrow-js's reader in the end-to-end tests.
 pub(crate) const NODE: Tool = Tool {
     name: "node (20 or later)",
     probe: &["node", "-e", "process.exit(Number(parseInt(process.versions.node) < 20))"],
@@ -75,15 +75,6 @@ pub(crate) const JDK: Tool = Tool {
     apt: &["openjdk-17-jdk-headless"],
     dnf: &["java-21-openjdk-devel"],
     brew: &["openjdk"],
-};
-
-/// Runs arrow-js's reader for the end-to-end tests.
-pub(crate) const NODE: Tool = Tool {
-    name: "node (18 or later)",
-    probe: &["node", "-e", "process.exit(Number(parseInt(process.versions.node) < 18))"],
-    apt: &["nodejs"],
-    dnf: &["nodejs"],
-    brew: &["node"],
 };
 
 /// A reader of topics in the end-to-end tests, which do without it where they may skip.

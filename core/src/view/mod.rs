@@ -107,6 +107,8 @@ pub struct View {
     diagnostics: Vec<Diagnostic>,
     /// Messages from here on may hold damage that no diagnostic tells of: there were too many.
     reliable_messages: usize,
+    /// Messages that the payload cuts short, each with its first column that lacks bytes.
+    cuts: Vec<(usize, usize)>,
     tables: Vec<Table>,
     /// The table of each stream.
     table_of_stream: Vec<Option<usize>>,
@@ -139,11 +141,13 @@ impl View {
         let (layout, diagnostics) = layout::walk(&payload, &options);
         let (tables, table_of_stream) = tables(&layout);
         let reliable_messages = reliable_messages(&diagnostics);
+        let cuts = cuts(&layout, &diagnostics);
         Ok(Self {
             payload,
             layout,
             diagnostics,
             reliable_messages,
+            cuts,
             tables,
             table_of_stream,
             cache: Cache::default(),
@@ -260,15 +264,16 @@ impl View {
     /// What the walk found wrong with a column of a message, or with the message as a whole.
     fn fault(&self, message: usize, column: Option<(&SchemaLayout, usize)>) -> Option<Fault> {
         let concerns = |diagnostic: &Diagnostic| match (&diagnostic.column, column) {
-            (Some(path), Some((schema, top))) => {
-                let top = schema.path(top);
-                let below = path.strip_prefix(&top);
-                below.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-            }
+            (Some(path), Some((schema, top))) => is_below(path, schema, top),
             // A footer that lists other messages says nothing against those that are there.
             (None, _) => diagnostic.code != Code::FooterBlock,
             (Some(_), None) => true,
         };
+        // Columns behind the one that is named as cut short lack their bytes as well.
+        let cut = self.cuts.iter().find(|(cut, _)| *cut == message);
+        let is_cut = cut.is_some_and(|(_, first)| column.is_some_and(|(_, top)| top >= *first));
+        let concerns =
+            |error: &Diagnostic| concerns(error) || is_cut && error.code == Code::BodyLength;
         let own = self.errors().find(|error| error.message == Some(message) && concerns(error));
         if let Some(error) = own {
             return Some(Fault::new(error.offset, error.to_string()));
@@ -285,6 +290,25 @@ impl View {
         let table = self.table_of_stream.get(stream).copied().flatten()?;
         self.tables.get(table).map(|table| table.first_column)
     }
+}
+
+/// Whether a diagnostic's path names a column at the top, or one below it.
+fn is_below(path: &str, schema: &SchemaLayout, top: usize) -> bool {
+    let below = path.strip_prefix(&schema.path(top));
+    below.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Of each message that the payload cuts short, the first column at the top that lacks bytes.
+fn cuts(layout: &Layout, diagnostics: &[Diagnostic]) -> Vec<(usize, usize)> {
+    let is_cut = |diagnostic: &&Diagnostic| diagnostic.code == Code::BodyLength;
+    let first = |diagnostic: &Diagnostic| {
+        let index = diagnostic.message?;
+        let schema = layout.schema_of(layout.messages.get(index)?)?;
+        let path = diagnostic.column.as_ref()?;
+        let top = schema.top_columns().find(|top| is_below(path, schema, *top))?;
+        Some((index, top))
+    };
+    diagnostics.iter().filter(is_cut).filter_map(first).collect()
 }
 
 /// The first message that may hold an error without a diagnostic, because there were too many.

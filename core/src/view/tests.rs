@@ -130,6 +130,21 @@ fn a_damaged_column_leaves_the_others() {
     assert_eq!(view.extremes(0, 1).max.as_deref(), Some("3"));
 }
 
+/// Of a batch that the payload cuts short, the columns whose bytes are all there are shown.
+#[test]
+fn columns_before_the_end_are_shown() {
+    let payload = payload(Framing::Stream);
+    let view = View::open(payload.clone(), None).unwrap();
+    let last = view.layout.buffers.last().unwrap();
+    let mut view = View::open(payload[..last.offset + 4].to_vec(), None).unwrap();
+    let window = view.rows(0, 0, 3, &[0, 1]);
+    assert_eq!((&*window.columns[0].kinds, &*window.columns[1].kinds), ("vne", "xxx"));
+    assert!(window.columns[1].faults[0].message.contains("[body-length]"), "{window:?}");
+    let mut view = View::open(payload[..view.layout.buffers[1].offset + 4].to_vec(), None).unwrap();
+    let window = view.rows(0, 0, 3, &[0, 1]);
+    assert!(window.columns.iter().all(|column| column.kinds == "xxx"), "{window:?}");
+}
+
 #[test]
 fn the_map_covers_every_byte_once() {
     for (name, payload) in golden() {
