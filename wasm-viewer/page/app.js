@@ -1,5 +1,6 @@
 // The page: what is open, and which column and region of it is in focus.
 
+import { assets } from "./assets.js";
 import { Client } from "./client.js";
 import { Columns } from "./columns.js";
 import { byId, count, el, ratio, share, size } from "./format.js";
@@ -198,3 +199,5 @@ function focusPane(tab, id) {
 
 state("empty");
 startOpening(take);
+// Ready before the first payload comes; opening one says what failed.
+assets().catch(() => {});
