@@ -1,7 +1,7 @@
 //! Redpanda or Apache Kafka, and ClickHouse, in containers of their own.
 //!
-//! testcontainers-modules has no Redpanda, and its ClickHouse and Kafka publish on every address of
-//! the machine and wait for lines in a log; two generic images with their command lines are shorter.
+//! testcontainers-modules has no Redpanda; two generic images with their command lines, published
+//! on loopback and waited for until they answer, are shorter than modules for the rest.
 
 mod broker;
 mod engine;
