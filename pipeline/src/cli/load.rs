@@ -16,8 +16,9 @@ use crate::{
 /// Load a topic into a ClickHouse table
 ///
 /// Reads messages as a member of a consumer group, gathers them into blocks, inserts each block as
-/// one Arrow stream and then commits its offsets. Ctrl-C finishes what was read. While ClickHouse is
-/// away it waits and tries again; nothing is committed that is not in the table.
+/// one Arrow stream and then commits its offsets. Each row is stored once, also after a crash. While
+/// ClickHouse is away it waits and tries again. Messages that cannot be loaded are put into a topic of
+/// their own, and all others are loaded. Ctrl-C finishes what was read.
 #[derive(Debug, Args)]
 pub(crate) struct LoadArgs {
     #[command(flatten)]

@@ -432,13 +432,7 @@ impl Loading {
             Refused::Lost(block) => self.n_inflight_bytes -= block.n_bytes,
             Refused::Message(block) => {
                 self.inserts.spawn(async move {
-                    let mut result = Ok(Inserted::PutAside);
-                    for message in &block.messages {
-                        let put = dead_letters.put_again(message, &cause).await;
-                        result = result.and(
-                            put.map_err(InsertProblem::DeadLetter).map(|()| Inserted::PutAside),
-                        );
-                    }
+                    let result = put_all_aside(&dead_letters, &block, &cause).await;
                     Done { lane, block, result, queryable_at: Instant::now() }
                 });
             }
@@ -535,6 +529,17 @@ impl Loading {
         };
         LoadSummary { elapsed, ..self.summary }
     }
+}
+
+async fn put_all_aside(
+    dead_letters: &DeadLetters,
+    block: &Block,
+    cause: &Cause,
+) -> Result<Inserted, InsertProblem> {
+    for message in &block.messages {
+        dead_letters.put_again(message, cause).await.map_err(InsertProblem::DeadLetter)?;
+    }
+    Ok(Inserted::PutAside)
 }
 
 /// Checksum of the value, compared with the one in its headers, if they have one.
