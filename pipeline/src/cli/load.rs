@@ -98,7 +98,7 @@ pub(crate) struct LoadArgs {
     block_age: Duration,
 
     /// Topic for messages that cannot be loaded; each goes there as it is, with headers that say why.
-    /// It is created if it is not there [default: <TOPIC>.dlq]
+    /// It is created if it is not there [default: TOPIC.dlq]
     #[arg(long, value_name = "NAME", conflicts_with = "no_dlq", help_heading = "Dead letters")]
     dlq_topic: Option<String>,
 
