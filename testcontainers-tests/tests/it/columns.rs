@@ -1,6 +1,6 @@
 //! Arrays into ClickHouse and back, for the cases about types.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use arrow::{
     array::{Array as _, ArrayRef, FixedSizeBinaryArray, RecordBatch, UInt32Array},
@@ -9,7 +9,7 @@ use arrow::{
 };
 use volley::{
     clickhouse::{CreateTable, Creation},
-    load::LoadOptions,
+    load::{BlockLimits, LoadOptions},
 };
 use volley_core::{
     codec::{Codec, CodecOptions, Framing, ZstdLevel},
@@ -67,14 +67,20 @@ pub(crate) fn check_batch(scenario: &Scenario<'_>, input: &RecordBatch, expected
     assert_same_rows(expected, &stored);
 }
 
-/// To load into a table in order of `n`, without replacing.
+/// To load into a table in order of `n`, without replacing, with time for all messages to come
+/// together.
 pub(crate) fn options(scenario: &Scenario<'_>) -> LoadOptions {
     let create = CreateTable {
         engine: Some("MergeTree".to_owned()),
         order_by: Some("n".to_owned()),
         ..CreateTable::default()
     };
-    LoadOptions { creation: Creation::Create(create), ..scenario.load_options("a") }
+    let options = scenario.load_options("a");
+    LoadOptions {
+        creation: Creation::Create(create),
+        limits: BlockLimits { age: Duration::from_secs(1), ..options.limits },
+        ..options
+    }
 }
 
 pub(crate) fn fixed_size_binary<const N: usize>(values: &[[u8; N]]) -> ArrayRef {
