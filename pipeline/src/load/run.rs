@@ -56,6 +56,7 @@ pub async fn load(
     };
     let mut loading = Loading::new(options, inserter, observer);
     let mut result = loading.read(&consumer, &shutdown).await;
+    loading.end_assignment(&consumer);
     // What is under way is finished in any case: its rows are stored, so they should be committed.
     // What was read and waits is sound, and goes too unless inserting itself has failed.
     let with_waiting = matches!(result, Ok(()) | Err(LoadError::Message { .. }));
@@ -260,7 +261,10 @@ impl Loading {
             match change {
                 Assignment::Gained(partitions) => {
                     tracing::info!(partitions = partitions.len(), "partitions assigned");
-                    self.resume_blocks(consumer, &partitions, shutdown).await?;
+                    if !self.resume_blocks(consumer, &partitions, shutdown).await? {
+                        // Without knowing what was begun, nothing of them may be inserted.
+                        continue;
+                    }
                     self.lanes.gain(&partitions);
                     self.is_assigned = true;
                     // New partitions come unpaused.
@@ -271,26 +275,38 @@ impl Loading {
                     }
                     self.observer.assigned(partitions.len());
                 }
-                Assignment::Lost(partitions) => {
-                    tracing::info!(partitions = partitions.len(), "partitions given up");
-                    self.n_inflight_bytes -= self.planner.forget(&partitions);
-                    self.n_inflight_bytes -= self.lanes.lose(&partitions);
-                }
+                Assignment::Lost(partitions) => self.lose(&partitions),
             }
             self.last_activity = Instant::now();
         }
         Ok(())
     }
 
+    fn lose(&mut self, partitions: &HashSet<i32>) {
+        tracing::info!(partitions = partitions.len(), "partitions given up");
+        self.n_inflight_bytes -= self.planner.forget(partitions);
+        self.n_inflight_bytes -= self.lanes.lose(partitions);
+    }
+
+    /// Gives up what was lost with the last thing that was read, and takes nothing new.
+    fn end_assignment(&mut self, consumer: &Consumer) {
+        for change in consumer.take_changes() {
+            if let Assignment::Lost(partitions) = change {
+                self.lose(&partitions);
+            }
+        }
+    }
+
     /// Makes the first block of each partition the one that its owner before was about to insert.
+    /// `false` where the run is to end before that is known.
     async fn resume_blocks(
         &mut self,
         consumer: &Consumer,
         partitions: &HashSet<i32>,
         shutdown: &Shutdown,
-    ) -> Result<(), LoadError> {
+    ) -> Result<bool, LoadError> {
         if self.options.delivery == Delivery::AtLeastOnce {
-            return Ok(());
+            return Ok(true);
         }
         let committed = loop {
             let error = match consumer.committed(partitions).await {
@@ -302,7 +318,7 @@ impl Loading {
                 Causes(&error)
             );
             tokio::select! {
-                () = shutdown.requested() => return Ok(()),
+                () = shutdown.requested() => return Ok(false),
                 () = tokio::time::sleep(COMMIT_PAUSE) => {}
             }
         };
@@ -320,7 +336,7 @@ impl Loading {
                 self.planner.resume(partition, intent);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn queue(&mut self, blocks: Vec<Block>) {
