@@ -171,7 +171,7 @@ impl ClientLog {
     fn remember(&self, reason: &str) {
         let reason = reason.split(" (after ").next().unwrap_or(reason);
         let reason = reason.split_once(": ").map_or(reason, |(_, rest)| rest);
-        self.lock().last_error = Some(reason.to_owned());
+        self.lock().last_error = Some(with_way_out(reason));
     }
 
     fn warn_unreachable(&self) {
@@ -187,6 +187,17 @@ impl ClientLog {
     fn lock(&self) -> MutexGuard<'_, LogState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// librdkafka says how to trust an authority only where the handshake takes several steps; one that
+/// fails at once is reported as OpenSSL puts it.
+fn with_way_out(reason: &str) -> String {
+    if reason.contains("certificate verify failed") && !reason.contains("ssl.ca.location") {
+        return format!(
+            "{reason}: the broker's certificate is of an unknown authority, name it by --kafka ssl.ca.location=FILE"
+        );
+    }
+    reason.to_owned()
 }
 
 impl ClientContext for ClientLog {
@@ -257,6 +268,25 @@ mod tests {
             error.to_string(),
             "kafka property 'enable.auto.commit' is refused: volley needs it to be false; check --kafka"
         );
+    }
+
+    #[test]
+    fn an_unknown_authority_comes_with_the_way_out() {
+        let [long, short] = [
+            "ssl://h:1/bootstrap: SSL handshake failed: error:0A000086:SSL routines::certificate \
+             verify failed: broker certificate could not be verified, verify that ssl.ca.location \
+             is correctly configured (after 3ms in state SSL_HANDSHAKE)",
+            "ssl://h:1/bootstrap: error:0A000086:SSL routines::certificate verify failed (after 9ms \
+             in state CONNECT)",
+        ]
+        .map(|message| {
+            let log = ClientLog::default();
+            log.log(RDKafkaLogLevel::Error, "FAIL", &format!("[thrd:h:1/bootstrap]: {message}"));
+            log.last_error().unwrap()
+        });
+        assert!(long.starts_with("SSL handshake failed: "), "{long}");
+        assert_eq!(long.matches("ssl.ca.location").count(), 1, "{long}");
+        assert!(short.ends_with("name it by --kafka ssl.ca.location=FILE"), "{short}");
     }
 
     #[test]
