@@ -130,6 +130,10 @@ impl Consumer {
         &self,
         partitions: &HashSet<i32>,
     ) -> Result<Vec<(i32, i64, String)>, KafkaError> {
+        // librdkafka takes an empty list for a mistake.
+        if partitions.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut asked = TopicPartitionList::with_capacity(partitions.len());
         for partition in partitions {
             asked.add_partition(&self.topic, *partition);
@@ -199,6 +203,9 @@ fn committed(
     let mut asked = TopicPartitionList::new();
     for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
         asked.add_partition(topic, partition.id());
+    }
+    if asked.count() == 0 {
+        return Ok(Vec::new());
     }
     let answer = consumer.committed_offsets(asked, timeout)?;
     let next = |offset: Offset| offset.to_raw().map(|raw| raw.max(0));

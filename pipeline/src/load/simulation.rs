@@ -202,7 +202,7 @@ impl Member {
         self.queue(cut);
     }
 
-    /// As `run.rs` does it; `answer` says whether the member hears that a commit succeeded.
+    /// As `run/inserts.rs` does it; `answer` says whether the member hears that a commit succeeded.
     fn advance(&mut self, world: &mut World, mut answer: impl FnMut() -> bool) {
         self.inserting.extend(self.lanes.start());
         let commits = self.lanes.commits();

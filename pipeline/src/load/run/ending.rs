@@ -1,0 +1,90 @@
+//! Holding back, noticing that there is nothing more, and finishing.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    super::{LoadError, consumer::Consumer},
+    Loading,
+};
+
+/// Attempts to commit while finishing. What stays uncommitted is not lost: whoever reads it again
+/// inserts it with the same token.
+const MAX_LAST_COMMITS: u32 = 20;
+
+impl Loading {
+    /// Stops and starts fetching, so that no more than the allowed bytes are held.
+    pub(super) fn throttle(&mut self, consumer: &Consumer) -> Result<(), LoadError> {
+        let limit = self.options.max_inflight_bytes;
+        let paused = if self.is_paused {
+            self.n_inflight_bytes > limit / 2
+        } else {
+            self.n_inflight_bytes > limit
+        };
+        let n_unpaused = self.planner.resuming().count();
+        if paused == self.is_paused && (!paused || n_unpaused == self.n_unpaused) {
+            return Ok(());
+        }
+        self.n_unpaused = n_unpaused;
+        // A block that must be formed again needs its messages, however many they are.
+        let changed =
+            if paused { consumer.pause(self.planner.resuming()) } else { consumer.resume() };
+        changed.map_err(|error| consumer.error("pausing", error))?;
+        tracing::debug!(paused, bytes = self.n_inflight_bytes, "bytes in flight");
+        self.is_paused = paused;
+        // A block that no further message can fill is due now.
+        if paused {
+            let open = self.planner.finish();
+            self.queue(open);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn is_idle(&mut self, consumer: &Consumer) -> Result<bool, LoadError> {
+        let Some(until_idle) = self.options.until_idle else {
+            return Ok(false);
+        };
+        if self.last_activity.elapsed() < until_idle {
+            return Ok(false);
+        }
+        let seems_idle = self.is_assigned && self.lanes.are_idle() && self.planner.is_empty();
+        // A broker that is away looks like one without messages, so it is asked.
+        if seems_idle && consumer.is_at_end(self.lanes.next_offsets()).await? {
+            return Ok(true);
+        }
+        // Look again after a moment, not at once.
+        self.last_activity =
+            Instant::now() - until_idle + until_idle.min(Duration::from_millis(100));
+        Ok(false)
+    }
+
+    /// Waits for the inserts under way and, if `with_waiting`, for those queued behind them.
+    pub(super) async fn drain(
+        &mut self,
+        consumer: &Consumer,
+        with_waiting: bool,
+    ) -> Result<(), LoadError> {
+        let mut result = Ok(());
+        let mut n_commits_left = MAX_LAST_COMMITS;
+        if !with_waiting {
+            self.summary.messages_left += self.lanes.clear_waiting();
+        }
+        loop {
+            self.advance(consumer).await;
+            if let Some(done) = self.inserts.join_next().await {
+                let finished = self.finish_insert(done);
+                if finished.is_err() {
+                    self.summary.messages_left += self.lanes.clear_waiting();
+                }
+                result = result.and(finished);
+            } else if let Some(again) = self.commit_again
+                && n_commits_left > 0
+            {
+                n_commits_left -= 1;
+                tokio::time::sleep_until(again.into()).await;
+            } else if self.lanes.commits().is_empty() || n_commits_left == 0 {
+                self.summary.messages_left += self.lanes.clear_waiting();
+                return result;
+            }
+        }
+    }
+}

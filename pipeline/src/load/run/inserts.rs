@@ -1,0 +1,164 @@
+//! Blocks on their way into the table, and the commits before and after.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    super::{
+        Block, InsertProblem, LoadError,
+        consumer::Consumer,
+        dead_letters::{Cause, DeadLetters},
+        inserter::Inserted,
+        lanes::{LaneId, Refused},
+    },
+    Loading,
+};
+use crate::human::Causes;
+
+/// Wait before an offset that could not be committed is tried again: as a rule the group is being
+/// rebalanced, and the answer tells who owns the partition.
+pub(super) const COMMIT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A block on its way, and how it ended.
+pub(super) struct Done {
+    lane: LaneId,
+    block: Block,
+    result: Result<Inserted, InsertProblem>,
+    queryable_at: Instant,
+}
+
+impl Loading {
+    /// Commits what can be committed and starts the inserts that may start. While it commits nothing
+    /// is read, so that no partition changes its owner meanwhile.
+    pub(super) async fn advance(&mut self, consumer: &Consumer) {
+        if self.commit_again.is_some_and(|at| Instant::now() < at) {
+            return;
+        }
+        self.commit_again = None;
+        self.start_inserts();
+        let commits = self.lanes.commits();
+        if commits.is_empty() {
+            return;
+        }
+        if let Err(error) = consumer.commit(&commits).await {
+            tracing::warn!("cannot commit offsets; trying again: {}", Causes(&error));
+            self.commit_again = Some(Instant::now() + COMMIT_PAUSE);
+            return;
+        }
+        self.last_commit = Some(Instant::now());
+        for commit in &commits {
+            self.lanes.committed(commit);
+        }
+        self.start_inserts();
+    }
+
+    fn start_inserts(&mut self) {
+        for (lane, block) in self.lanes.start() {
+            let inserter = self.inserter.clone();
+            let schema = self.schemas.get(block.schema);
+            self.inserts.spawn(async move {
+                let result = inserter.insert(&block, &schema).await;
+                Done { lane, block, result, queryable_at: Instant::now() }
+            });
+        }
+    }
+
+    pub(super) fn finish_insert(
+        &mut self,
+        done: Result<Done, tokio::task::JoinError>,
+    ) -> Result<(), LoadError> {
+        let Done { lane, block, result, queryable_at } = match done {
+            Ok(done) => done,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        self.last_activity = Instant::now();
+        if let (Err(problem), Some(dead_letters)) = (&result, &self.dead_letters)
+            && let Some(cause) = Cause::of_insert(problem)
+        {
+            let dead_letters = dead_letters.clone();
+            self.refuse(lane, block, cause, dead_letters);
+            return Ok(());
+        }
+        self.n_inflight_bytes -= block.n_bytes;
+        let took = match result {
+            Ok(Inserted::Stored { n_retries, is_reencoded, took }) => {
+                self.summary.retries += n_retries;
+                self.summary.inserts_reencoded += u64::from(is_reencoded);
+                took
+            }
+            Ok(Inserted::PutAside) => {
+                if self.lanes.inserted(lane, &block) {
+                    self.summary.dead_letters += 1;
+                }
+                return Ok(());
+            }
+            // The lane stays closed in either case: were a later block of this partition committed,
+            // this one would be lost.
+            Ok(Inserted::Abandoned) => {
+                self.summary.messages_left += block.messages.len() as u64;
+                return Ok(());
+            }
+            Err(problem) => return Err(self.insert_error(&block, problem)),
+        };
+        let Block { partition, first, last, n_rows, n_bytes, .. } = block;
+        if !self.lanes.inserted(lane, &block) {
+            tracing::debug!(partition, first, last, "inserted; the next owner repeats it");
+            return Ok(());
+        }
+        self.summary.rows_loaded += n_rows as u64;
+        self.summary.messages += block.n_loaded();
+        self.summary.payload_bytes += n_bytes as u64;
+        self.summary.inserts += u64::from(n_rows > 0);
+        self.summary.inserting += took;
+        self.observer.loaded(&block, queryable_at);
+        let ms = took.as_millis() as u64;
+        tracing::debug!(partition, first, last, rows = n_rows, bytes = n_bytes, ms, "inserted");
+        Ok(())
+    }
+
+    /// Looks for the message at fault, and puts it aside when it is found.
+    fn refuse(&mut self, lane: LaneId, block: Block, cause: Cause, dead_letters: Arc<DeadLetters>) {
+        let Block { partition, first, last, .. } = block;
+        match self.lanes.refused(lane, block) {
+            Refused::Again => {
+                tracing::warn!(
+                    partition,
+                    first,
+                    last,
+                    "insert refused, trying its halves: {cause}"
+                );
+            }
+            Refused::Lost(block) => self.n_inflight_bytes -= block.n_bytes,
+            Refused::Message(block) => {
+                self.inserts.spawn(async move {
+                    let result = put_all_aside(&dead_letters, &block, &cause).await;
+                    Done { lane, block, result, queryable_at: Instant::now() }
+                });
+            }
+        }
+    }
+
+    fn insert_error(&self, block: &Block, problem: InsertProblem) -> LoadError {
+        LoadError::Insert {
+            topic: self.options.topic.clone(),
+            partition: block.partition,
+            first: block.first,
+            last: block.last,
+            table: self.options.table.clone(),
+            source: Box::new(problem),
+        }
+    }
+}
+
+async fn put_all_aside(
+    dead_letters: &DeadLetters,
+    block: &Block,
+    cause: &Cause,
+) -> Result<Inserted, InsertProblem> {
+    for message in &block.messages {
+        dead_letters.put_again(message, cause).await.map_err(InsertProblem::DeadLetter)?;
+    }
+    Ok(Inserted::PutAside)
+}
