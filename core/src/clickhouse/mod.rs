@@ -6,6 +6,11 @@ use arrow_schema::{DataType, Field, Schema, TimeUnit};
 
 use crate::fingerprint::type_name;
 
+mod fit;
+mod target;
+
+pub use fit::{Fit, Loss, fit};
+
 /// Why a column has no ClickHouse type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("column {column}: no clickhouse type takes arrow type {found}")]
@@ -174,93 +179,6 @@ fn zone_name(zone: &str) -> Cow<'_, str> {
     if is_offset { format!("Fixed/UTC{zone}:00").into() } else { zone.into() }
 }
 
-/// Whether a table's column of type `table_type` can hold an Arrow field without changing what kind
-/// of thing its values are: numbers stay numbers, text stays text, times stay times.
-///
-/// ClickHouse would cast nearly anything, a load average into a string among it. Widths are not
-/// looked at here, and types that this function does not know pass: ClickHouse has the last word.
-pub fn accepts(table_type: &str, data_type: &DataType) -> bool {
-    match (Kind::of_table(table_type), Kind::of_arrow(data_type)) {
-        // A float would be cut to whole seconds or days.
-        (Some(Kind::Time), Some(Kind::Number)) => !data_type.is_floating(),
-        (Some(table), Some(arrow)) => {
-            table == arrow
-                || matches!(
-                    (table, arrow),
-                    (Kind::Number, Kind::Bool | Kind::Time) | (Kind::Bool, Kind::Number)
-                )
-        }
-        _ => true,
-    }
-}
-
-/// What a value is, whatever its width.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Bool,
-    Number,
-    Text,
-    Time,
-    Array,
-    Map,
-    Tuple,
-}
-
-impl Kind {
-    fn of_table(mut type_name: &str) -> Option<Self> {
-        for wrapper in ["LowCardinality(", "Nullable("] {
-            let inner = type_name.strip_prefix(wrapper).and_then(|rest| rest.strip_suffix(')'));
-            type_name = inner.unwrap_or(type_name);
-        }
-        let starts =
-            |prefixes: &[&str]| prefixes.iter().any(|prefix| type_name.starts_with(prefix));
-        if type_name == "Bool" {
-            Some(Self::Bool)
-        } else if starts(&["Array("]) {
-            Some(Self::Array)
-        } else if starts(&["Map("]) {
-            Some(Self::Map)
-        } else if starts(&["Tuple("]) {
-            Some(Self::Tuple)
-        } else if starts(&["Date", "Time"]) {
-            Some(Self::Time)
-        } else if starts(&["String", "FixedString(", "Enum", "UUID"]) {
-            Some(Self::Text)
-        } else if starts(&["Int", "UInt", "Float", "Decimal", "BFloat16"]) && !starts(&["Interval"])
-        {
-            Some(Self::Number)
-        } else {
-            None
-        }
-    }
-
-    fn of_arrow(data_type: &DataType) -> Option<Self> {
-        match data_type {
-            DataType::Boolean => Some(Self::Bool),
-            DataType::Utf8
-            | DataType::LargeUtf8
-            | DataType::Utf8View
-            | DataType::Binary
-            | DataType::LargeBinary
-            | DataType::BinaryView
-            | DataType::FixedSizeBinary(_) => Some(Self::Text),
-            DataType::Date32
-            | DataType::Date64
-            | DataType::Time32(_)
-            | DataType::Time64(_)
-            | DataType::Timestamp(..) => Some(Self::Time),
-            DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
-                Some(Self::Array)
-            }
-            DataType::Map(..) => Some(Self::Map),
-            DataType::Struct(_) => Some(Self::Tuple),
-            DataType::Dictionary(_, values) => Self::of_arrow(values),
-            other if other.is_numeric() => Some(Self::Number),
-            _ => None,
-        }
-    }
-}
-
 /// The statement that creates a table for `schema`; `table` is already quoted.
 ///
 /// # Errors
@@ -411,25 +329,6 @@ mod tests {
             true,
             Err("column c: no clickhouse type takes arrow type decimal32(2, 3)"),
         );
-    }
-
-    #[test]
-    fn columns_take_values_of_their_own_kind() {
-        for set in [MetricSet::Basic, MetricSet::Full] {
-            for field in set.schema().fields() {
-                assert!(accepts(&column_type(field).unwrap(), field.data_type()), "{field:?}");
-            }
-        }
-        assert!(accepts("LowCardinality(Nullable(String))", &DataType::Utf8));
-        assert!(accepts("UInt64", &DataType::Timestamp(TimeUnit::Microsecond, None)));
-        assert!(accepts("Dynamic", &DataType::Utf8));
-        assert!(!accepts("String", &DataType::Float32));
-        assert!(!accepts("Nullable(Float32)", &DataType::Utf8));
-        assert!(!accepts("DateTime64(6)", &DataType::Utf8));
-        assert!(!accepts("Date", &DataType::Float32));
-        assert!(accepts("DateTime64(6)", &DataType::Int64));
-        assert!(!accepts("Time64(6)", &DataType::Utf8));
-        assert!(!accepts("String", &DataType::Time32(TimeUnit::Second)));
     }
 
     #[test]
