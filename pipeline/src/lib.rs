@@ -11,6 +11,7 @@
 pub mod cli;
 pub mod clickhouse;
 pub mod demo;
+mod dlq;
 pub mod exit;
 pub mod human;
 pub mod kafka;

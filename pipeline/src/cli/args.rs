@@ -41,7 +41,7 @@ pub(crate) struct PropertyArgs {
     properties: Vec<Property>,
 }
 
-fn parse_topic(text: &str) -> Result<String, String> {
+pub(crate) fn parse_topic(text: &str) -> Result<String, String> {
     if is_topic(text) {
         return Ok(text.to_owned());
     }

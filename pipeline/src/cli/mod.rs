@@ -3,6 +3,7 @@
 mod args;
 mod demo;
 mod dev;
+mod dlq;
 mod env_vars;
 mod inspect;
 mod load;
@@ -46,6 +47,7 @@ enum Command {
     Produce(Box<produce::ProduceArgs>),
     Load(Box<load::LoadArgs>),
     Inspect(inspect::InspectArgs),
+    Dlq(dlq::DlqArgs),
     Demo(demo::DemoArgs),
     Dev(dev::DevArgs),
 }
@@ -83,6 +85,7 @@ fn run(command: Command) -> anyhow::Result<ExitStatus> {
             Command::Demo(args) => demo::run(args).await,
             Command::Dev(args) => dev::run(args).await,
             Command::Inspect(args) => return inspect::run(&args),
+            Command::Dlq(args) => return dlq::run(args),
         }?;
         Ok(ExitStatus::Success)
     })

@@ -237,7 +237,7 @@ impl Fetcher {
 impl ConsumerContext for ClientLog {}
 
 /// librdkafka looks for the coordinator of a group that it will never join.
-fn is_about_group(error: &LibError) -> bool {
+pub(crate) fn is_about_group(error: &LibError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(

@@ -13,7 +13,7 @@ pub use address::{MessageAddress, MessageOffset, ParseAddressError};
 pub(crate) use client::{ClientLog, create};
 pub use client::{KafkaOptions, ParsePropertyError, Property};
 pub use error::KafkaError;
-pub(crate) use fetch::{FetchedMessage, Fetcher};
+pub(crate) use fetch::{FetchedMessage, Fetcher, is_about_group};
 pub(crate) use headers::headers;
 pub use sender::{Delivered, DeliveryObserver, Outgoing, Sender, SenderOptions};
 pub(crate) use topic::{

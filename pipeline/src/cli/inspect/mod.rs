@@ -7,12 +7,12 @@ mod map;
 mod report;
 mod rows;
 mod source;
-mod table;
+pub(super) mod table;
 mod text;
 
 use std::{
     collections::HashMap,
-    io::{BufWriter, Write as _},
+    io::{self, BufWriter, Write},
     num::NonZeroUsize,
     time::Duration,
 };
@@ -23,6 +23,7 @@ use clap::{
     builder::{OsStringValueParser, TypedValueParser as _},
 };
 
+pub(super) use self::text::stdout_width;
 use self::{
     report::{Parts, Report},
     source::{Payload, Source},
@@ -32,7 +33,11 @@ use super::{
     args::{Format, PayloadArgs, PropertyArgs},
     output::print_error,
 };
-use crate::{exit::ExitStatus, human::parse_duration, kafka::Fetcher};
+use crate::{
+    exit::ExitStatus,
+    human::parse_duration,
+    kafka::{FetchedMessage, Fetcher, MessageAddress},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -67,20 +72,8 @@ pub(crate) struct InspectArgs {
     )]
     sources: Vec<Source>,
 
-    /// Show the byte map: every region in order, with its offset, length and meaning
-    #[arg(long, help_heading = "Show")]
-    map: bool,
-
-    /// Show the first N rows; of a damaged payload, those before the damage
-    #[arg(long, value_name = "N", help_heading = "Show")]
-    head: Option<NonZeroUsize>,
-
-    /// Decode every column too and check its values: offsets, text, keys, compressed bytes
-    #[arg(long, help_heading = "Show")]
-    deep: bool,
-
     #[command(flatten)]
-    payload: PayloadArgs,
+    show: ShowArgs,
 
     /// Longest wait for each answer of a broker
     #[arg(
@@ -104,13 +97,54 @@ pub(crate) struct InspectArgs {
     format: Format,
 }
 
+/// Flags of every command that shows payloads.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// Show the byte map: every region in order, with its offset, length and meaning
+    #[arg(long, help_heading = "Show")]
+    map: bool,
+
+    /// Show the first N rows; of a damaged payload, those before the damage
+    #[arg(long, value_name = "N", help_heading = "Show")]
+    head: Option<NonZeroUsize>,
+
+    /// Decode every column too and check its values: offsets, text, keys, compressed bytes
+    #[arg(long, help_heading = "Show")]
+    deep: bool,
+
+    #[command(flatten)]
+    payload: PayloadArgs,
+}
+
+impl ShowArgs {
+    fn parts(&self) -> Parts {
+        Parts {
+            limits: self.payload.limits(),
+            with_map: self.map,
+            head: self.head.map(NonZeroUsize::get),
+            with_values: self.deep,
+        }
+    }
+
+    /// Prints what one message holds.
+    pub(super) fn print(
+        &self,
+        out: &mut dyn Write,
+        format: Format,
+        address: &MessageAddress,
+        message: FetchedMessage,
+    ) -> io::Result<()> {
+        let parts = self.parts();
+        let report = Report::new(Payload::of_message(address, message), &parts);
+        match format {
+            Format::Json => report.write_json(out),
+            Format::Text => View::of_stdout(parts.limits.max_raw_bytes).print(out, &report),
+        }
+    }
+}
+
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitStatus> {
-    let parts = Parts {
-        limits: args.payload.limits(),
-        with_map: args.map,
-        head: args.head.map(NonZeroUsize::get),
-        with_values: args.deep,
-    };
+    let parts = args.show.parts();
     let mut out = BufWriter::new(anstream::stdout().lock());
     let view = View::of_stdout(parts.limits.max_raw_bytes);
     let mut brokers = Brokers { args, fetchers: HashMap::new() };

@@ -7,19 +7,19 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::cli::output::DIM;
 
-pub(super) const PLAIN: Style = Style::new();
+pub(in crate::cli) const PLAIN: Style = Style::new();
 
 /// Between columns.
 const GAP: usize = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Align {
+pub(in crate::cli) enum Align {
     Left,
     Right,
 }
 
 /// Lines of cells under dim titles. A line may have fewer cells than there are columns.
-pub(super) struct Table {
+pub(in crate::cli) struct Table {
     aligns: Vec<Align>,
     widths: Vec<usize>,
     lines: Vec<(Style, Vec<String>)>,
@@ -28,7 +28,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(columns: impl IntoIterator<Item = (String, Align)>) -> Self {
+    pub(in crate::cli) fn new(columns: impl IntoIterator<Item = (String, Align)>) -> Self {
         let (titles, aligns): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
         let mut table =
             Self { widths: vec![0; aligns.len()], aligns, lines: Vec::new(), last: PLAIN };
@@ -36,7 +36,7 @@ impl Table {
         table
     }
 
-    pub(super) fn push(&mut self, style: Style, cells: Vec<String>) {
+    pub(in crate::cli) fn push(&mut self, style: Style, cells: Vec<String>) {
         for (width, cell) in self.widths.iter_mut().zip(&cells) {
             *width = (*width).max(cell.width());
         }
@@ -44,16 +44,16 @@ impl Table {
     }
 
     /// Sets the last column off in plain lines.
-    pub(super) fn style_last(&mut self, style: Style) {
+    pub(in crate::cli) fn style_last(&mut self, style: Style) {
         self.last = style;
     }
 
     /// Columns a line takes.
-    pub(super) fn width(&self) -> usize {
+    pub(in crate::cli) fn width(&self) -> usize {
         self.widths.iter().sum::<usize>() + GAP * self.widths.len().saturating_sub(1)
     }
 
-    pub(super) fn print(&self, out: &mut dyn io::Write) -> io::Result<()> {
+    pub(in crate::cli) fn print(&self, out: &mut dyn io::Write) -> io::Result<()> {
         for (style, cells) in &self.lines {
             let mut line = String::new();
             // Spaces that are owed: at the end of a line they are not paid.
@@ -86,7 +86,7 @@ impl Table {
 }
 
 /// Text of a payload for a terminal: nothing that drives it, and no more than so many characters.
-pub(super) fn printable(text: &str, max_chars: usize) -> String {
+pub(in crate::cli) fn printable(text: &str, max_chars: usize) -> String {
     let mut shown: String = text.chars().take(max_chars).flat_map(escaped).collect();
     if text.chars().nth(max_chars).is_some() {
         shown.push('…');

@@ -50,14 +50,7 @@ pub(super) struct View {
 impl View {
     /// As wide as the terminal that is standard output.
     pub(super) fn of_stdout(max_batch_bytes: u64) -> Self {
-        let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-        let asked = || {
-            let stdout = io::stdout();
-            let size = stdout.is_terminal().then(|| terminal_size::terminal_size_of(stdout));
-            size.flatten().map(|(width, _)| usize::from(width.0))
-        };
-        let width = said.or_else(asked).filter(|&width| width > 0).unwrap_or(DEFAULT_WIDTH);
-        Self { width, max_batch_bytes }
+        Self { width: stdout_width(), max_batch_bytes }
     }
 
     pub(super) fn print(&self, out: &mut dyn io::Write, report: &Report) -> io::Result<()> {
@@ -99,6 +92,17 @@ impl View {
         let path = path.min((room * 3 / 5).max(room.saturating_sub(type_name)));
         column_table(inspection, path, type_name.min(room - path), bar).print(out)
     }
+}
+
+/// Characters in a line of the terminal that is standard output.
+pub(in crate::cli) fn stdout_width() -> usize {
+    let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let asked = || {
+        let stdout = io::stdout();
+        let size = stdout.is_terminal().then(|| terminal_size::terminal_size_of(stdout));
+        size.flatten().map(|(width, _)| usize::from(width.0))
+    };
+    said.or_else(asked).filter(|&width| width > 0).unwrap_or(DEFAULT_WIDTH)
 }
 
 /// Columns, then what the rest of the payload costs, so that shares add up. With `path`,
