@@ -1,16 +1,16 @@
 //! A loader that runs beside the test.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::Instant,
 };
 
 use tokio::task::JoinHandle;
 use volley::{
-    load::{Block, LoadError, LoadObserver, LoadOptions, LoadSummary, load},
+    load::{Block, LoadError, LoadObserver, LoadOptions, LoadSummary, Stored, load},
     shutdown::{Shutdown, ShutdownTrigger},
 };
 
@@ -70,11 +70,11 @@ struct Seen {
 }
 
 impl LoadObserver for Seen {
-    fn assigned(&self, n_partitions: usize) {
-        self.n_gained.fetch_add(n_partitions, Ordering::Release);
+    fn assigned(&self, partitions: &HashSet<i32>) {
+        self.n_gained.fetch_add(partitions.len(), Ordering::Release);
     }
 
-    fn loaded(&self, block: &Block, _: Instant) {
+    fn loaded(&self, block: &Block, _: &Stored) {
         self.n_rows.fetch_add(block.n_rows as u64, Ordering::Release);
     }
 }

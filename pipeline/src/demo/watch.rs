@@ -1,7 +1,7 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use arrow::{
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::freshness::{Freshness, QueryableRange, SentMessage};
 use crate::{
     kafka::Delivered,
-    load::{Block, LoadObserver},
+    load::{Block, LoadObserver, Stored},
     produce::ProduceObserver,
 };
 
@@ -122,12 +122,12 @@ impl ProduceObserver for Watch {
 }
 
 impl LoadObserver for Watch {
-    fn assigned(&self, _: usize) {
+    fn assigned(&self, _: &HashSet<i32>) {
         self.is_assigned.send_replace(true);
     }
 
-    fn loaded(&self, block: &Block, queryable_at: Instant) {
-        let now = SystemTime::now() - queryable_at.elapsed();
+    fn loaded(&self, block: &Block, stored: &Stored) {
+        let now = SystemTime::now() - stored.queryable_at.elapsed();
         let at_us = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as i64;
         let mut state = self.lock();
         state.n_loaded_bytes += block.n_bytes;

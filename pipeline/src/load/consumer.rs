@@ -20,6 +20,9 @@ use crate::kafka::{ClientLog, KafkaError, create, is_in_process_broker, require_
 /// How long the broker has for an answer that is asked again if it does not come.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The same for where partitions end: leaving waits for it, and the next question comes soon.
+const ENDS_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// What happened to the assignment, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Assignment {
@@ -182,6 +185,11 @@ impl Consumer {
         }
     }
 
+    /// Whom to ask where the assigned partitions end.
+    pub(crate) fn ends(&self) -> Ends {
+        Ends { inner: self.inner.clone(), topic: self.topic.clone() }
+    }
+
     /// Leaves the group, so that others get the partitions at once.
     pub(crate) async fn close(self) {
         // Dropping the last reference waits for the broker's answer.
@@ -190,6 +198,42 @@ impl Consumer {
 
     pub(crate) fn error(&self, action: &'static str, source: LibError) -> KafkaError {
         KafkaError::Client { brokers: self.brokers.clone(), action, source }
+    }
+}
+
+/// Asks where the assigned partitions end. It holds on to the consumer: see to it that it is gone
+/// before [`Consumer::close`].
+pub(crate) struct Ends {
+    inner: Arc<StreamConsumer<Context>>,
+    topic: String,
+}
+
+impl Ends {
+    /// Each assigned partition with the offset behind its last message, by one request to each
+    /// broker. What librdkafka knows by itself is what came with the last fetch, and of a partition
+    /// that is paused nothing is fetched.
+    pub(crate) async fn ask(&self) -> KafkaResult<Vec<(i32, i64)>> {
+        let (consumer, topic) = (self.inner.clone(), self.topic.clone());
+        let asked = tokio::task::spawn_blocking(move || {
+            let mut list = TopicPartitionList::new();
+            for element in consumer.assignment()?.elements() {
+                // In place of a time, the end.
+                list.add_partition_offset(&topic, element.partition(), Offset::End)?;
+            }
+            if list.count() == 0 {
+                return Ok(Vec::new());
+            }
+            let answer = consumer.offsets_for_times(list, ENDS_TIMEOUT)?;
+            let known = answer.elements().into_iter().filter_map(|element| {
+                let Offset::Offset(end) = element.offset() else { return None };
+                element.error().ok().map(|()| (element.partition(), end))
+            });
+            Ok(known.collect())
+        });
+        match asked.await {
+            Ok(result) => result,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use rdkafka::{
 };
 use tokio::{runtime::Handle, sync::OnceCell};
 
-use super::{InsertProblem, LoadOptions, Message, MessageProblem};
+use super::{InsertProblem, LoadObserver, LoadOptions, Message, MessageProblem};
 use crate::{
     clickhouse::ClickHouseError,
     human::Causes,
@@ -29,7 +29,7 @@ const MAX_ERROR_BYTES: usize = 1000;
 ///
 /// | header | value |
 /// |---|---|
-/// | `volley-dlq-cause` | `no-value`, `checksum`, `damaged`, `schema`, `values` or `refused` |
+/// | `volley-dlq-cause` | one of [`DEAD_LETTER_CAUSES`](super::DEAD_LETTER_CAUSES) |
 /// | `volley-dlq-code` | code of the layout's diagnostic, or ClickHouse's number; absent where there is none |
 /// | `volley-dlq-error` | the whole error, at most 1,000 bytes |
 /// | `volley-dlq-topic`, `-partition`, `-offset` | where the message lies |
@@ -43,6 +43,7 @@ pub(crate) struct DeadLetters {
     table: String,
     /// The topic that dead letters go to.
     topic: String,
+    observer: Arc<dyn LoadObserver>,
     /// Made with the first dead letter: most runs have none.
     writer: OnceCell<Writer>,
 }
@@ -62,7 +63,7 @@ pub(crate) struct Cause {
 
 impl DeadLetters {
     /// For the topic that the options name; `None` where they name none.
-    pub(crate) fn new(options: &LoadOptions) -> Option<Self> {
+    pub(crate) fn new(options: &LoadOptions, observer: Arc<dyn LoadObserver>) -> Option<Self> {
         let mut kafka = options.kafka.clone();
         // Where a group begins says nothing about reading one message again.
         kafka.properties.retain(|property| property.key != "auto.offset.reset");
@@ -71,6 +72,7 @@ impl DeadLetters {
             source: options.topic.clone(),
             table: options.table.to_string(),
             topic: options.dead_letters.clone()?,
+            observer,
             writer: OnceCell::new(),
         })
     }
@@ -112,7 +114,9 @@ impl DeadLetters {
             headers: Some(headers),
         };
         let sent = self.writer().await?.producer.send(record, Duration::from_secs(60)).await;
-        sent.map(drop).map_err(|(error, _)| self.failed("writing a dead letter", error))
+        sent.map_err(|(error, _)| self.failed("writing a dead letter", error))?;
+        self.observer.dead_letter(partition, offset, kind);
+        Ok(())
     }
 
     /// As [`Self::put`], for one that was read already: key and headers are read again.

@@ -13,7 +13,9 @@ use volley_core::{
     layout,
 };
 
-use super::{Block, Delivery, LoadOptions, body::body, intent::Intent, options::InsertProblem};
+use super::{
+    Block, Delivery, LoadObserver, LoadOptions, body::body, intent::Intent, options::InsertProblem,
+};
 use crate::{
     clickhouse::{ClickHouse, ClickHouseError, Creation, ErrorKind, TableInfo, TableName},
     human::{Count, Seconds},
@@ -52,12 +54,18 @@ pub(crate) struct Inserter {
     retry_for: Option<Duration>,
     payload_limits: layout::Options,
     shutdown: Shutdown,
+    observer: Arc<dyn LoadObserver>,
     /// The insert statement of each schema for which the table has been looked at.
     statements: Mutex<HashMap<Fingerprint, Arc<str>>>,
 }
 
 impl Inserter {
-    pub(crate) fn new(server: ClickHouse, options: &LoadOptions, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(
+        server: ClickHouse,
+        options: &LoadOptions,
+        shutdown: Shutdown,
+        observer: Arc<dyn LoadObserver>,
+    ) -> Self {
         Self {
             server,
             topic: options.topic.clone(),
@@ -67,6 +75,7 @@ impl Inserter {
             retry_for: options.retry_for,
             payload_limits: options.payload_limits.clone(),
             shutdown,
+            observer,
             statements: Mutex::default(),
         }
     }
@@ -137,6 +146,7 @@ impl Inserter {
 
     /// False if the run is to end.
     async fn back_off(&self, block: &Block, error: &ClickHouseError, n_retries: u64) -> bool {
+        self.observer.retrying(block);
         let doubled = MIN_BACKOFF.saturating_mul(1 << n_retries.min(10));
         // Jitter keeps many loaders from coming back at the same moment.
         let wait = doubled.min(MAX_BACKOFF).mul_f64(rand::rng().random_range(0.5..1.0));

@@ -10,9 +10,11 @@ mod block;
 mod body;
 mod consumer;
 mod dead_letters;
+mod ends;
 mod inserter;
 mod intent;
 mod lanes;
+mod observer;
 mod options;
 mod run;
 mod schemas;
@@ -22,7 +24,6 @@ mod simulation;
 pub use block::{Block, BlockLimits, BlockPlanner, Message};
 pub use intent::UnknownIntent;
 pub use lanes::Delivery;
-pub use options::{
-    InsertProblem, LoadError, LoadObserver, LoadOptions, LoadSummary, MessageProblem, NoObserver,
-};
+pub use observer::{DEAD_LETTER_CAUSES, LoadObserver, NoObserver, Received, Stored};
+pub use options::{InsertProblem, LoadError, LoadOptions, LoadSummary, MessageProblem};
 pub use run::load;

@@ -1,9 +1,9 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use volley_core::layout::{self, Diagnostic};
 
-use super::{Block, BlockLimits, Delivery, body::BodyError, intent::UnknownIntent};
+use super::{BlockLimits, Delivery, body::BodyError, intent::UnknownIntent};
 use crate::{
     clickhouse::{
         ClickHouseError, ClickHouseOptions, CreateTableError, Creation, ForgetfulTable, TableName,
@@ -236,22 +236,3 @@ pub struct LoadSummary {
     #[serde(skip)]
     pub inserting: Duration,
 }
-
-/// Hears of the run as it goes; every method does nothing unless overridden.
-pub trait LoadObserver: Send + Sync + 'static {
-    /// The group gave this member its partitions: messages from now on are read at once.
-    fn assigned(&self, n_partitions: usize) {
-        let _ = n_partitions;
-    }
-
-    /// ClickHouse had stored a block at `queryable_at`; its offsets are about to be committed.
-    fn loaded(&self, block: &Block, queryable_at: Instant) {
-        let _ = (block, queryable_at);
-    }
-}
-
-/// Hears nothing.
-#[derive(Clone, Copy, Debug)]
-pub struct NoObserver;
-
-impl LoadObserver for NoObserver {}

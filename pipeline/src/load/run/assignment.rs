@@ -35,7 +35,7 @@ impl Loading {
                     {
                         tracing::warn!(%error, "cannot pause new partitions");
                     }
-                    self.observer.assigned(partitions.len());
+                    self.observer.assigned(&partitions);
                 }
                 Assignment::Lost(partitions) => self.lose(&partitions),
             }
@@ -48,6 +48,7 @@ impl Loading {
         tracing::info!(partitions = partitions.len(), "partitions given up");
         self.n_inflight_bytes -= self.planner.forget(partitions);
         self.n_inflight_bytes -= self.lanes.lose(partitions);
+        self.observer.lost(partitions);
     }
 
     /// Gives up what was lost with the last thing that was read, and takes nothing new.
@@ -92,6 +93,7 @@ impl Loading {
                 offset,
                 source,
             })?;
+            self.observer.resumed(partition, offset);
             if let Some(intent) = intent {
                 let Intent { first, last, .. } = intent;
                 tracing::info!(partition, first, last, "repeating the insert that was begun");

@@ -14,6 +14,7 @@ const MAX_LAST_COMMITS: u32 = 20;
 impl Loading {
     /// Stops and starts fetching, so that no more than the allowed bytes are held.
     pub(super) fn throttle(&mut self, consumer: &Consumer) -> Result<(), LoadError> {
+        self.observer.in_flight(self.n_inflight_bytes);
         let limit = self.options.max_inflight_bytes;
         let paused = if self.is_paused {
             self.n_inflight_bytes > limit / 2

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     super::{
-        Block, InsertProblem, LoadError,
+        Block, InsertProblem, LoadError, Stored,
         consumer::Consumer,
         dead_letters::{Cause, DeadLetters},
         inserter::Inserted,
@@ -44,6 +44,7 @@ impl Loading {
         }
         if let Err(error) = consumer.commit(&commits).await {
             tracing::warn!("cannot commit offsets; trying again: {}", Causes(&error));
+            self.observer.commit_failed();
             self.commit_again = Some(Instant::now() + COMMIT_PAUSE);
             return;
         }
@@ -82,15 +83,16 @@ impl Loading {
             return Ok(());
         }
         self.n_inflight_bytes -= block.n_bytes;
-        let took = match result {
+        let stored = match result {
             Ok(Inserted::Stored { n_retries, is_reencoded, took }) => {
                 self.summary.retries += n_retries;
                 self.summary.inserts_reencoded += u64::from(is_reencoded);
-                took
+                Stored { queryable_at, took, is_reencoded }
             }
             Ok(Inserted::PutAside) => {
                 if self.lanes.inserted(lane, &block) {
                     self.summary.dead_letters += 1;
+                    self.observer.skipped(&block);
                 }
                 return Ok(());
             }
@@ -111,9 +113,9 @@ impl Loading {
         self.summary.messages += block.n_loaded();
         self.summary.payload_bytes += n_bytes as u64;
         self.summary.inserts += u64::from(n_rows > 0);
-        self.summary.inserting += took;
-        self.observer.loaded(&block, queryable_at);
-        let ms = took.as_millis() as u64;
+        self.summary.inserting += stored.took;
+        self.observer.loaded(&block, &stored);
+        let ms = stored.took.as_millis() as u64;
         tracing::debug!(partition, first, last, rows = n_rows, bytes = n_bytes, ms, "inserted");
         Ok(())
     }

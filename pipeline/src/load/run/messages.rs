@@ -7,7 +7,9 @@ use rdkafka::{Message as _, error::KafkaError as LibError, message::BorrowedMess
 use volley_core::headers::{MessageHeaders, checksum};
 
 use super::{
-    super::{LoadError, Message, MessageProblem, consumer::Consumer, dead_letters::Cause},
+    super::{
+        LoadError, Message, MessageProblem, Received, consumer::Consumer, dead_letters::Cause,
+    },
     Loading,
 };
 use crate::kafka::{FetchedMessage, headers, is_unanswered};
@@ -23,6 +25,7 @@ impl Loading {
             Err(LibError::PartitionEOF(partition)) => {
                 self.lanes.reached_end(partition);
                 self.planner.reached_end(partition, self.start.elapsed());
+                self.observer.reached_end(partition);
                 Ok(())
             }
             Err(error @ LibError::MessageConsumptionFatal(_)) => {
@@ -42,7 +45,8 @@ impl Loading {
         if !self.lanes.has(partition) {
             return Ok(());
         }
-        let message = match self.look_into(received) {
+        let headers = message_headers(received);
+        let message = match self.look_into(received, &headers) {
             Ok(message) => message,
             Err(problem) => {
                 self.put_aside(received, problem).await?;
@@ -53,6 +57,15 @@ impl Loading {
         self.last_activity = Instant::now();
         self.first_message.get_or_insert(self.last_activity);
         self.lanes.read(partition, offset);
+        self.observer.received(
+            partition,
+            Received {
+                offset,
+                n_rows: message.n_rows as u64,
+                timestamp_ms: received.timestamp().to_millis(),
+                oldest_us: headers.time_range.map(|range| range.min_us),
+            },
+        );
         self.n_inflight_bytes += message.payload.len();
         let mut cut = Vec::new();
         self.planner.push(message, self.start.elapsed(), &mut cut);
@@ -60,9 +73,13 @@ impl Loading {
         Ok(())
     }
 
-    fn look_into(&mut self, received: &BorrowedMessage<'_>) -> Result<Message, MessageProblem> {
+    fn look_into(
+        &mut self,
+        received: &BorrowedMessage<'_>,
+        headers: &MessageHeaders,
+    ) -> Result<Message, MessageProblem> {
         let payload = received.payload().ok_or(MessageProblem::NoValue)?;
-        let checksum = check_sum(received, payload)?;
+        let checksum = check_sum(headers, payload)?;
         let (schema, n_rows) = self.schemas.read(payload)?;
         let (partition, offset) = (received.partition(), received.offset());
         let payload = Bytes::copy_from_slice(payload);
@@ -91,12 +108,16 @@ impl Loading {
     }
 }
 
-/// Checksum of the value, compared with the one in its headers, if they have one.
-fn check_sum(message: &BorrowedMessage<'_>, payload: &[u8]) -> Result<u32, MessageProblem> {
-    let found = checksum(payload);
+fn message_headers(message: &BorrowedMessage<'_>) -> MessageHeaders {
     let headers = headers(message);
     let pairs = headers.iter().map(|(name, value)| (&**name, value.unwrap_or_default()));
-    match MessageHeaders::parse(pairs).crc32c {
+    MessageHeaders::parse(pairs)
+}
+
+/// Checksum of the value, compared with the one in its headers, if they have one.
+fn check_sum(headers: &MessageHeaders, payload: &[u8]) -> Result<u32, MessageProblem> {
+    let found = checksum(payload);
+    match headers.crc32c {
         Some(expected) if found != expected => Err(MessageProblem::Checksum { found, expected }),
         _ => Ok(found),
     }

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::{
     Block, BlockPlanner, LoadError, LoadObserver, LoadOptions, LoadSummary, consumer::Consumer,
-    dead_letters::DeadLetters, inserter::Inserter, lanes::Lanes, schemas::Schemas,
+    dead_letters::DeadLetters, ends::EndsWatch, inserter::Inserter, lanes::Lanes, schemas::Schemas,
 };
 use crate::{clickhouse::ClickHouse, shutdown::Shutdown};
 
@@ -33,7 +33,9 @@ pub async fn load(
     observer: Arc<dyn LoadObserver>,
 ) -> Result<LoadSummary, LoadError> {
     let server = ClickHouse::connect(&options.clickhouse).await?;
-    let inserter = Arc::new(Inserter::new(server, &options, shutdown.clone()));
+    observer.connected();
+    let inserter = Inserter::new(server, &options, shutdown.clone(), observer.clone());
+    let inserter = Arc::new(inserter);
     inserter.check_table().await.map_err(|problem| LoadError::Table {
         table: options.table.clone(),
         source: Box::new(problem),
@@ -46,6 +48,7 @@ pub async fn load(
         Ok(consumer) => consumer?,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     };
+    let ends = EndsWatch::start(consumer.ends(), observer.clone());
     let mut loading = Loading::new(options, inserter, observer);
     let mut result = loading.read(&consumer, &shutdown).await;
     loading.end_assignment(&consumer);
@@ -58,6 +61,9 @@ pub async fn load(
     }
     let drained = loading.drain(&consumer, with_waiting).await;
     result = result.and(drained);
+    if let Some(ends) = ends {
+        ends.stop().await;
+    }
     consumer.close().await;
     result.map(|()| loading.summary())
 }
@@ -91,7 +97,7 @@ impl Loading {
             planner: BlockPlanner::new(options.limits),
             lanes: Lanes::new(options.delivery),
             schemas: Schemas::new(&options.payload_limits),
-            dead_letters: DeadLetters::new(&options).map(Arc::new),
+            dead_letters: DeadLetters::new(&options, observer.clone()).map(Arc::new),
             options,
             inserter,
             observer,
