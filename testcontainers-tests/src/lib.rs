@@ -27,22 +27,31 @@
 // A test that cannot go on panics, and a harness talks to its user.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod binary;
 mod case;
 mod choice;
 mod docker;
 mod jars;
 mod kafka;
+mod kill;
 mod loader;
+mod member;
+mod proxy;
 mod rows;
 mod scenario;
 mod stack;
+mod tether;
 
+pub use binary::volley_binary;
 pub use case::{Case, left_out, trials};
 pub use choice::Choice;
 pub use docker::{DockerError, Images, containers_of, reap_if_asked};
 pub use jars::{JarsError, KAFKA_VERSION, ensure as kafka_jars};
 pub use kafka::{Access, KafkaError, KafkaSize, NativeKafka, Outage};
+pub use kill::{Feed, Found, KillOptions, KillReport, Oracle, When, kill_test};
 pub use loader::Loader;
+pub use member::Member;
+pub use proxy::{Fault, FaultProxy, Moment, Trap};
 pub use rows::{assert_same_rows, concat, difference, sorted};
 pub use scenario::{Message, Scenario};
 pub use stack::{Stack, StackKind, Stacks};

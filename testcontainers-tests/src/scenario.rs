@@ -1,6 +1,6 @@
 //! One test's topic, groups and database.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{iter, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use arrow::array::RecordBatch;
 use clickhouse::{Client, Compression};
@@ -245,6 +245,30 @@ impl<'a> Scenario<'a> {
             max_inflight_bytes: 64 << 20,
             payload_limits: layout::Options::default(),
         }
+    }
+
+    /// `load` and its arguments, for the binary: the topic into the table as group `group`, with a
+    /// short session, by way of a ClickHouse address.
+    pub fn load_arguments(&self, group: &str, clickhouse: &str) -> Vec<String> {
+        let (group, table) = (self.group(group), self.table());
+        let pairs = [
+            ("--brokers", self.stack.brokers.as_str()),
+            ("--topic", &self.name),
+            ("--group", &group),
+            ("--clickhouse", clickhouse),
+            ("--table", &table),
+        ];
+        let pairs = pairs.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value.to_owned()]);
+        let session = self.short_session().map(|(key, value)| format!("{key}={value}"));
+        let session = session.into_iter().flat_map(|setting| ["--kafka".to_owned(), setting]);
+        iter::once("load".to_owned()).chain(pairs).chain(session).collect()
+    }
+
+    /// Variables that let the binary into ClickHouse.
+    pub fn credentials(&self) -> Vec<(&'static str, String)> {
+        let Stack { user, password, .. } = self.stack;
+        let set = [("VOLLEY_CLICKHOUSE_USER", user), ("VOLLEY_CLICKHOUSE_PASSWORD", password)];
+        set.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
     }
 
     /// Loads until the topic is read to its end.

@@ -198,6 +198,11 @@ impl Stack<'_> {
         config
     }
 
+    /// Where what runs beside a test runs.
+    pub fn runtime(&self) -> &tokio::runtime::Handle {
+        self.runtime.handle()
+    }
+
     /// The Kafka of the native stack.
     ///
     /// # Panics

@@ -113,6 +113,12 @@ enum Task {
     ///
     /// What follows `bench` goes to `cargo bench`.
     Bench(PassedOn),
+    /// Kill loaders with SIGKILL at random moments, and count what is lost or there twice
+    ///
+    /// On Apache Kafka and ClickHouse's engine; takes about 4 s a kill. What follows `kill-test` are
+    /// its options, such as `--kills 20`; `cargo xtask kill-test -- --help` lists them. Exits with 1
+    /// where a row is lost or there twice.
+    KillTest(PassedOn),
     /// Run the end-to-end suite in containers, on images made here
     ///
     /// For machines that reach no container registry: makes images that stand in for Redpanda, Apache
@@ -147,6 +153,7 @@ fn main() -> ExitCode {
         Task::Viewer { connect } => viewer::build(&connect).map(drop),
         Task::ViewerTest { update_sizes } => viewer_test::run(update_sizes),
         Task::Bench(_) => tasks::bench(&passed_on()),
+        Task::KillTest(_) => tasks::kill_test(&passed_on()),
         Task::Standin(_) => standin::standin(&passed_on()),
         Task::Ci => tasks::ci(),
         Task::Setup => tasks::setup(),

@@ -37,6 +37,23 @@ pub(crate) fn kafka(args: &[OsString]) -> Result<()> {
     Err(kafka.replace_us())
 }
 
+/// Ends in the kill test, as [`demo`] does in the demo.
+pub(crate) fn kill_test(args: &[OsString]) -> Result<()> {
+    let needed = libchdb::tools()?.into_iter().chain([&tools::JAVA, &tools::MAVEN]);
+    let features = features(needed)?;
+    let library = libchdb::ensure()?;
+    // The loader that is killed, beside which the program looks for it.
+    let build = |package: &str| Run::cargo().args(["build", "--quiet", "--package", package]);
+    build("volley").args(["--bin", "volley"]).args(features).go_on_stderr()?;
+    let kill_test = Run::cargo()
+        .args(["run", "--quiet", "--package", "volley-e2e", "--bin", "kill-test"])
+        .args(features)
+        .args(["--"])
+        .args(without_separator(args))
+        .env("VOLLEY_LIBCHDB", library);
+    Err(kill_test.replace_us())
+}
+
 /// In `cargo xtask demo -- --help`, the separator was for us.
 fn without_separator(args: &[OsString]) -> &[OsString] {
     args.strip_prefix(&["--".into()]).unwrap_or(args)

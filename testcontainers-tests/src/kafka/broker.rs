@@ -15,8 +15,8 @@ use super::{
     access::User,
     address,
     properties::{MECHANISMS, properties},
-    tether::Tethered,
 };
+use crate::tether::Tethered;
 
 /// How long a start may take on a busy machine; an idle one needs 5 s.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -70,7 +70,8 @@ impl Broker {
 
     fn end(&mut self, signal: &str) {
         if let Some(process) = self.process.take() {
-            process.end(signal);
+            // However it ended: it is gone.
+            let _ = process.end(signal);
         }
     }
 

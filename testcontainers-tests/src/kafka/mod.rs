@@ -4,7 +4,6 @@ mod access;
 mod broker;
 mod outage;
 mod properties;
-mod tether;
 
 use std::{
     fs, io,

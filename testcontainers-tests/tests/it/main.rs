@@ -10,6 +10,7 @@ mod damaged;
 mod dead_letters;
 mod dictionaries;
 mod groups;
+mod kills;
 mod nested;
 mod partitions;
 mod processes;
@@ -28,6 +29,7 @@ use volley_e2e::{Case, Choice, Stacks, left_out, reap_if_asked, trials};
 /// In the order in which they run: the slowest first, so that the others run beside it.
 const CASES: &[&[Case]] = &[
     cluster::CASES,
+    kills::CASES,
     processes::CASES,
     roundtrip::CASES,
     partitions::CASES,

@@ -2,7 +2,7 @@ use std::{
     fs, io,
     io::Write as _,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -28,25 +28,31 @@ exec "$@" 3<&- </dev/null"#;
 
 /// A process that does not outlive this one, however this one ends.
 #[derive(Debug)]
-pub(super) struct Tethered(Child);
+pub(crate) struct Tethered(Child);
 
 impl Tethered {
     /// Starts `program` with its arguments, all that it says going to `log`. If this process ends
     /// before [`Self::end`], `folder` is removed.
-    pub(super) fn start(program: &Command, log: &Path, folder: &Path) -> io::Result<Self> {
+    pub(crate) fn start(program: &Command, log: &Path, folder: &Path) -> io::Result<Self> {
         let log = fs::File::options().create(true).append(true).open(log)?;
         let mut shell = Command::new("sh");
         shell.args(["-c", SCRIPT]).arg(folder).arg(program.get_program()).args(program.get_args());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
         let shell = shell.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
         shell.spawn().map(Self)
     }
 
-    pub(super) fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_ended(&mut self) -> bool {
         self.0.try_wait().is_ok_and(|status| status.is_some())
     }
 
     /// Ends it with a signal, such as `TERM`, and waits.
-    pub(super) fn end(mut self, signal: &str) {
+    pub(crate) fn end(mut self, signal: &str) -> io::Result<ExitStatus> {
         self.say(signal);
         let asked = Instant::now();
         while !self.has_ended() && asked.elapsed() < END_LIMIT {
@@ -54,9 +60,23 @@ impl Tethered {
         }
         if !self.has_ended() {
             self.say("KILL");
-            let _ = self.0.wait();
         }
+        let ended = self.0.wait();
         self.say("KEEP");
+        ended
+    }
+
+    /// Ends it at once, wherever it is, and waits.
+    pub(crate) fn kill(mut self) {
+        // Not by way of the shell, which would take its time. It has the same number as the program.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+        self.say("KEEP");
+    }
+
+    /// Its number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
     }
 
     /// Nobody listens where the process has ended by itself.
@@ -82,10 +102,12 @@ mod tests {
     fn it_ends_when_asked_and_leaves_its_folder() {
         let folder = tempfile::tempdir().unwrap();
         for signal in ["TERM", "KILL"] {
-            start(&["sleep", "1000"], folder.path()).end(signal);
+            let ended = start(&["sleep", "1000"], folder.path()).end(signal).unwrap();
+            assert_eq!(ended.code(), None);
             assert!(folder.path().exists());
         }
-        start(&["true"], folder.path()).end("TERM");
+        let ended = start(&["true"], folder.path()).end("TERM").unwrap();
+        assert!(ended.success() || ended.code().is_none());
     }
 
     #[test]

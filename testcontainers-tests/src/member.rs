@@ -1,0 +1,99 @@
+//! The binary `volley load` as a member of a group.
+
+use std::{fs, path::Path, process::Command};
+
+use crate::{Scenario, eventually, jars, tether::Tethered, volley_binary};
+
+/// A `volley load` that is under way. It is killed when the value is dropped, and does not outlive
+/// this process.
+#[derive(Debug)]
+pub struct Member {
+    process: Option<Tethered>,
+    folder: tempfile::TempDir,
+}
+
+impl Member {
+    /// Starts one in group `group` of a scenario, by way of a ClickHouse address, with further
+    /// arguments.
+    ///
+    /// # Panics
+    ///
+    /// If there is no binary.
+    pub fn start(
+        scenario: &Scenario<'_>,
+        group: &str,
+        clickhouse: &str,
+        arguments: &[String],
+    ) -> Self {
+        let binary = volley_binary().unwrap_or_else(|error| panic!("{error}"));
+        let folder = tempfile::Builder::new().prefix("volley-member-").tempdir().unwrap();
+        let mut load = Command::new(binary);
+        load.args(scenario.load_arguments(group, clickhouse)).args(arguments);
+        // The caller's own would lead elsewhere.
+        for name in ["VOLLEY_CLICKHOUSE_PASSWORD_FILE", "VOLLEY_LOG"] {
+            load.env_remove(name);
+        }
+        load.envs(scenario.credentials()).env("NO_COLOR", "1");
+        let process = Tethered::start(&load, &log(&folder), folder.path()).unwrap();
+        Self { process: Some(process), folder }
+    }
+
+    /// Kills it, wherever it is, and waits until it is gone.
+    pub fn kill(mut self) {
+        self.process.take().expect("a process").kill();
+    }
+
+    /// Asks it to finish, as Ctrl-C does, and waits until it has.
+    ///
+    /// # Panics
+    ///
+    /// If it does not succeed.
+    #[track_caller]
+    pub fn stop(mut self) {
+        let ended = self.process.take().expect("a process").end("INT").unwrap();
+        assert!(ended.success(), "a loader that was stopped ended with {ended}:\n{}", self.said());
+    }
+
+    /// Waits until it ends by itself.
+    #[track_caller]
+    pub fn wait(mut self) -> String {
+        eventually("the loader's end", || self.has_ended().then_some(()));
+        self.said()
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.as_mut().is_none_or(Tethered::has_ended)
+    }
+
+    /// The end of what it has said, on both outputs.
+    pub fn said(&self) -> String {
+        let said = fs::read(log(&self.folder)).unwrap_or_default();
+        jars::tail(&String::from_utf8_lossy(&said), 40)
+    }
+
+    /// The most memory that it has had resident so far, in bytes; `None` where the system does not
+    /// say.
+    pub fn peak_rss(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("a process").pid()
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.kill();
+        }
+    }
+}
+
+fn log(folder: &tempfile::TempDir) -> std::path::PathBuf {
+    Path::join(folder.path(), "log")
+}
