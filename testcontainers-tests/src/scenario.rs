@@ -14,7 +14,7 @@ use rdkafka::{
     producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer},
 };
 use volley::{
-    clickhouse::{ClickHouseOptions, CreateTable, Creation, TableName},
+    clickhouse::{ClickHouseOptions, CreateTable, Creation, Evolution, TableName},
     kafka::{KafkaOptions, Property},
     load::{BlockLimits, Delivery, LoadError, LoadOptions, LoadSummary, NoObserver, load},
     produce::{
@@ -238,6 +238,7 @@ impl<'a> Scenario<'a> {
                 n_bytes: NonZeroUsize::new(16 << 20).unwrap(),
                 age: Duration::from_millis(50),
             },
+            evolution: Evolution::default(),
             delivery: Delivery::default(),
             dead_letters: None,
             until_idle: Some(Duration::from_millis(200)),

@@ -211,6 +211,21 @@ pub fn create_table(
     Ok(sql)
 }
 
+/// The statement that adds columns for `fields`, where they are missing; `table` is already quoted.
+///
+/// # Errors
+///
+/// [`UnsupportedType`], as [`column_type`].
+pub fn add_columns(table: &str, fields: &[&Field]) -> Result<String, UnsupportedType> {
+    let mut sql = format!("ALTER TABLE {table}");
+    for (i, field) in fields.iter().enumerate() {
+        let separator = if i > 0 { "," } else { "" };
+        let (name, definition) = (quote_identifier(field.name()), column_type(field)?);
+        let _ = write!(sql, "{separator} ADD COLUMN IF NOT EXISTS {name} {definition}");
+    }
+    Ok(sql)
+}
+
 /// The statement to which a body of spliced or encoded batches is sent.
 ///
 /// Columns are named, because ClickHouse silently drops a column of the body that it does not find.

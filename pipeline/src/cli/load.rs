@@ -7,7 +7,7 @@ use super::{
     output::{line, print_result},
 };
 use crate::{
-    clickhouse::{CreateTable, Creation, TableName},
+    clickhouse::{CreateTable, Creation, Evolution, TableName},
     human::{Bytes, Count, PerSecond, Seconds, parse_bytes, parse_duration},
     load::{BlockLimits, Delivery, LoadOptions, LoadSummary, NoObserver, load},
     shutdown::Shutdown,
@@ -63,6 +63,10 @@ pub(crate) struct LoadArgs {
     /// Created table: engine [default: ReplacingMergeTree]
     #[arg(long, value_name = "SQL", help_heading = "Table")]
     engine: Option<String>,
+
+    /// Add columns to the table when messages have new ones; without it, that stops the run
+    #[arg(long, help_heading = "Table")]
+    evolve: bool,
 
     /// What a crash may do to rows
     #[arg(
@@ -162,6 +166,7 @@ impl LoadArgs {
                     ttl: self.ttl,
                 })
             },
+            evolution: if self.evolve { Evolution::AddColumns } else { Evolution::Refuse },
             delivery: self.delivery.into(),
             dead_letters,
             limits: BlockLimits {

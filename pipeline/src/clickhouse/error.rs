@@ -77,6 +77,8 @@ pub enum ErrorKind {
     Transient,
     /// The rows are at fault.
     Data,
+    /// The table is not what it was when it was looked at: look again.
+    Table,
     /// Nothing gets better by itself: stop and say so.
     Configuration,
 }
@@ -101,6 +103,9 @@ const KINDS: &[(u32, ErrorKind)] = &[
     (407, ErrorKind::Data),       // DECIMAL_OVERFLOW
     (469, ErrorKind::Data),       // VIOLATED_CONSTRAINT
     (691, ErrorKind::Data),       // UNKNOWN_ELEMENT_OF_ENUM
+    (16, ErrorKind::Table),       // NO_SUCH_COLUMN_IN_TABLE
+    (60, ErrorKind::Table),       // UNKNOWN_TABLE
+    (81, ErrorKind::Table),       // UNKNOWN_DATABASE
     (159, ErrorKind::Transient),  // TIMEOUT_EXCEEDED
     (202, ErrorKind::Transient),  // TOO_MANY_SIMULTANEOUS_QUERIES
     (209, ErrorKind::Transient),  // SOCKET_TIMEOUT
@@ -115,6 +120,7 @@ const KINDS: &[(u32, ErrorKind)] = &[
     (319, ErrorKind::Transient),  // UNKNOWN_STATUS_OF_INSERT
     (394, ErrorKind::Transient),  // QUERY_WAS_CANCELLED
     (439, ErrorKind::Transient),  // CANNOT_SCHEDULE_TASK
+    (517, ErrorKind::Transient),  // CANNOT_ASSIGN_ALTER
     (999, ErrorKind::Transient),  // KEEPER_EXCEPTION
     (1000, ErrorKind::Transient), // POCO_EXCEPTION
 ];

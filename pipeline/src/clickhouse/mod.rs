@@ -7,6 +7,6 @@ mod table;
 pub use client::{ClickHouse, ClickHouseOptions, MIN_VERSION};
 pub use error::{ClickHouseError, ErrorKind};
 pub use table::{
-    Column, CreateTable, CreateTableError, Creation, ForgetfulTable, ParseTableError, TableInfo,
-    TableName,
+    Column, CreateTable, CreateTableError, Creation, Evolution, ForgetfulTable, ParseTableError,
+    TableInfo, TableName,
 };

@@ -53,6 +53,16 @@ pub enum Creation {
     Refuse,
 }
 
+/// What to do where a table lacks columns that messages have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Evolution {
+    /// Stop, and say how to add them.
+    #[default]
+    Refuse,
+    /// Add them. Rows that are there already have nulls or the type's default in them.
+    AddColumns,
+}
+
 /// What a created table is like; the rest follows from the schema.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CreateTable {

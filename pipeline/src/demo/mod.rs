@@ -18,7 +18,7 @@ use volley_embedded::{BrokerError, EmbeddedBroker, EmbeddedClickHouse};
 
 use crate::{
     clickhouse::{
-        ClickHouse, ClickHouseError, ClickHouseOptions, CreateTable, Creation, TableName,
+        ClickHouse, ClickHouseError, ClickHouseOptions, CreateTable, Creation, Evolution, TableName,
     },
     kafka::{KafkaOptions, Property},
     load::{BlockLimits, Delivery, LoadError, LoadOptions, LoadSummary, load},
@@ -244,6 +244,7 @@ fn load_options(kafka: KafkaOptions, clickhouse: ClickHouseOptions) -> LoadOptio
             n_bytes: const { NonZeroUsize::new(1 << 20).unwrap() },
             age: Duration::from_millis(10),
         },
+        evolution: Evolution::default(),
         delivery: Delivery::default(),
         dead_letters: None,
         until_idle: None,

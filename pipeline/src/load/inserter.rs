@@ -1,23 +1,18 @@
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use rand::RngExt as _;
-use tokio::sync::Mutex;
-use volley_core::{
-    clickhouse::{accepts, column_type, insert_into, quote_identifier},
-    fingerprint::{Fingerprint, type_name},
-    layout,
-};
+use volley_core::layout;
 
 use super::{
-    Block, Delivery, LoadObserver, LoadOptions, body::body, intent::Intent, options::InsertProblem,
+    Block, LoadObserver, LoadOptions, body::body, intent::Intent, options::InsertProblem,
+    table::Table,
 };
 use crate::{
-    clickhouse::{ClickHouse, ClickHouseError, Creation, ErrorKind, TableInfo, TableName},
+    clickhouse::{ClickHouse, ClickHouseError, ErrorKind},
     human::{Count, Seconds},
     shutdown::Shutdown,
 };
@@ -48,15 +43,11 @@ pub(crate) enum Inserted {
 pub(crate) struct Inserter {
     server: ClickHouse,
     topic: String,
-    table: TableName,
-    creation: Creation,
-    delivery: Delivery,
+    table: Table,
     retry_for: Option<Duration>,
     payload_limits: layout::Options,
     shutdown: Shutdown,
     observer: Arc<dyn LoadObserver>,
-    /// The insert statement of each schema for which the table has been looked at.
-    statements: Mutex<HashMap<Fingerprint, Arc<str>>>,
 }
 
 impl Inserter {
@@ -69,14 +60,11 @@ impl Inserter {
         Self {
             server,
             topic: options.topic.clone(),
-            table: options.table.clone(),
-            creation: options.creation.clone(),
-            delivery: options.delivery,
+            table: Table::new(options),
             retry_for: options.retry_for,
             payload_limits: options.payload_limits.clone(),
             shutdown,
             observer,
-            statements: Mutex::default(),
         }
     }
 
@@ -119,10 +107,18 @@ impl Inserter {
         let mut n_retries = 0;
         loop {
             let attempt = async {
-                let statement = self.statement(fingerprint, schema).await?;
-                let began = Instant::now();
-                self.server.insert(&statement, &settings, body.chunks.clone()).await?;
-                Ok(began.elapsed())
+                loop {
+                    let statement = self.table.statement(&self.server, fingerprint, schema).await?;
+                    let began = Instant::now();
+                    let inserting = self.server.insert(&statement, &settings, body.chunks.clone());
+                    match inserting.await {
+                        // Someone has changed the table since it was looked at.
+                        Err(error)
+                            if error.kind() == ErrorKind::Table
+                                && self.table.forget(fingerprint).await => {}
+                        inserted => return Ok(inserted.map(|()| began.elapsed())?),
+                    }
+                }
             };
             let error = match attempt.await {
                 Ok(took) => {
@@ -144,6 +140,11 @@ impl Inserter {
         }
     }
 
+    /// Looks at the table before anything is read, and says what it is.
+    pub(crate) async fn check_table(&self) -> Result<(), InsertProblem> {
+        self.table.check(&self.server).await
+    }
+
     /// False if the run is to end.
     async fn back_off(&self, block: &Block, error: &ClickHouseError, n_retries: u64) -> bool {
         self.observer.retrying(block);
@@ -163,118 +164,4 @@ impl Inserter {
             () = self.shutdown.requested() => false,
         }
     }
-
-    /// The insert statement for a schema; the first time, looks whether the table fits it and
-    /// creates the table if it is missing.
-    async fn statement(
-        &self,
-        fingerprint: Fingerprint,
-        schema: &Schema,
-    ) -> Result<Arc<str>, InsertProblem> {
-        let mut statements = self.statements.lock().await;
-        if let Some(statement) = statements.get(&fingerprint) {
-            return Ok(statement.clone());
-        }
-        let table = match self.table().await? {
-            Some(table) => table,
-            None => {
-                self.create(schema).await?;
-                self.table().await?.ok_or(InsertProblem::NoTable)?
-            }
-        };
-        check_columns(&self.table, &table, schema)?;
-        let statement: Arc<str> = insert_into(&self.table.quoted(), schema).into();
-        statements.insert(fingerprint, statement.clone());
-        Ok(statement)
-    }
-
-    /// Looks at the table before anything is read, and says what it is.
-    pub(crate) async fn check_table(&self) -> Result<(), InsertProblem> {
-        match self.table().await? {
-            Some(table) => self.describe(&table),
-            None if matches!(self.creation, Creation::Refuse) => {
-                return Err(InsertProblem::NoTable);
-            }
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// The table, which keeps the promised delivery.
-    async fn table(&self) -> Result<Option<TableInfo>, InsertProblem> {
-        let table = TableInfo::fetch(&self.server, &self.table).await?;
-        if self.delivery == Delivery::EffectivelyOnce
-            && let Some(why) = table.as_ref().and_then(|table| table.forgets_inserts(&self.table))
-        {
-            return Err(why.into());
-        }
-        Ok(table)
-    }
-
-    fn describe(&self, table: &TableInfo) {
-        let columns: Vec<_> = table
-            .columns
-            .iter()
-            .map(|column| format!("{} {}", column.name, column.type_name))
-            .collect();
-        let (name, engine) = (&self.table, &table.engine);
-        tracing::info!(table = %name, engine, columns = columns.join(", "), "using the table as it is");
-        if !table.is_replacing() && self.delivery == Delivery::AtLeastOnce {
-            tracing::warn!(
-                table = %name,
-                engine,
-                "table is not of the ReplacingMergeTree family: rows that are loaded twice after a \
-                 crash stay twice"
-            );
-        }
-    }
-
-    async fn create(&self, schema: &Schema) -> Result<(), InsertProblem> {
-        let Creation::Create(create) = &self.creation else {
-            return Err(InsertProblem::NoTable);
-        };
-        let statement = create.statement(&self.table, schema).map_err(InsertProblem::Create)?;
-        let database = quote_identifier(&self.table.database);
-        self.server.execute(&format!("CREATE DATABASE IF NOT EXISTS {database}")).await?;
-        self.server.execute(&statement).await?;
-        tracing::info!(table = %self.table, "created table: {}", statement.replace('\n', " "));
-        Ok(())
-    }
-}
-
-/// Every column of the messages must be in the table and hold the same kind of value: ClickHouse
-/// drops what it does not find and casts what it can.
-fn check_columns(
-    name: &TableName,
-    table: &TableInfo,
-    schema: &Schema,
-) -> Result<(), InsertProblem> {
-    let mut missing = Vec::new();
-    for field in schema.fields() {
-        match table.columns.iter().find(|found| found.name == *field.name()) {
-            None => missing.push(field),
-            Some(found) if !accepts(&found.type_name, field.data_type()) => {
-                return Err(InsertProblem::ColumnType {
-                    column: field.name().clone(),
-                    table_type: found.type_name.clone(),
-                    arrow_type: type_name(field.data_type()),
-                });
-            }
-            Some(_) => {}
-        }
-    }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let definitions: Vec<_> = missing
-        .iter()
-        .map(|field| {
-            let definition = column_type(field).unwrap_or_else(|_| "String".to_owned());
-            format!("ADD COLUMN {} {definition}", quote_identifier(field.name()))
-        })
-        .collect();
-    Err(InsertProblem::NoColumns {
-        columns: missing.iter().map(|field| field.name().clone()).collect(),
-        statement: format!("ALTER TABLE {} {}", name.quoted(), definitions.join(", ")),
-    })
 }

@@ -20,6 +20,7 @@ mod run;
 mod schemas;
 #[cfg(test)]
 mod simulation;
+mod table;
 
 pub use block::{Block, BlockLimits, BlockPlanner, Message};
 pub use intent::UnknownIntent;

@@ -1,12 +1,16 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use volley_core::layout::{self, Diagnostic};
+use volley_core::{
+    clickhouse::{Loss, UnsupportedType},
+    layout::{self, Diagnostic},
+};
 
 use super::{BlockLimits, Delivery, body::BodyError, intent::UnknownIntent};
 use crate::{
     clickhouse::{
-        ClickHouseError, ClickHouseOptions, CreateTableError, Creation, ForgetfulTable, TableName,
+        ClickHouseError, ClickHouseOptions, CreateTableError, Creation, Evolution, ForgetfulTable,
+        TableName,
     },
     kafka::{KafkaError, KafkaOptions},
 };
@@ -26,6 +30,8 @@ pub struct LoadOptions {
     pub table: TableName,
     /// What to do where it is missing.
     pub creation: Creation,
+    /// What to do where it lacks columns that messages have.
+    pub evolution: Evolution,
     /// What a crash may do to rows.
     pub delivery: Delivery,
     /// Topic for messages that cannot be loaded; without one, such a message stops the run.
@@ -175,7 +181,7 @@ pub enum InsertProblem {
     Forgetful(#[from] ForgetfulTable),
     /// The table lacks columns that the messages have.
     #[error(
-        "the table has no {} that the messages have; to add: {statement}",
+        "the table has no {} that the messages have; --evolve adds them, or: {statement}",
         columns_named(columns)
     )]
     NoColumns {
@@ -184,9 +190,12 @@ pub enum InsertProblem {
         /// What adds them.
         statement: String,
     },
-    /// A column holds another kind of value.
+    /// The table lacks a column that the messages have, and there is no type for it.
+    #[error("the table lacks a column that the messages have, and it cannot be added")]
+    NoColumnType(#[source] UnsupportedType),
+    /// A column would not hold the values as they are.
     #[error(
-        "column '{column}' is {table_type} in the table and {arrow_type} in the messages; \
+        "column '{column}' is {table_type} in the table and {arrow_type} in the messages: {loss}; \
          change one of them"
     )]
     ColumnType {
@@ -196,6 +205,8 @@ pub enum InsertProblem {
         table_type: String,
         /// Its type in the messages.
         arrow_type: String,
+        /// What ClickHouse would do to the values.
+        loss: Loss,
     },
 }
 

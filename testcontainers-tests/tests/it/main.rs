@@ -9,6 +9,7 @@ mod contract;
 mod damaged;
 mod dead_letters;
 mod dictionaries;
+mod evolve;
 mod groups;
 mod kills;
 mod nested;
@@ -35,6 +36,7 @@ const CASES: &[&[Case]] = &[
     partitions::CASES,
     groups::CASES,
     schemas::CASES,
+    evolve::CASES,
     types::CASES,
     nested::CASES,
     dictionaries::CASES,
