@@ -16,6 +16,7 @@ pub mod exit;
 pub mod human;
 pub mod kafka;
 pub mod load;
+pub mod observe;
 pub mod produce;
 pub mod shutdown;
 pub mod source;

@@ -9,7 +9,7 @@ use volley_core::{
     layout,
 };
 
-use super::env_vars;
+use super::{env_vars, status};
 use crate::{
     clickhouse::ClickHouseOptions,
     human::{parse_bytes, parse_duration},
@@ -248,6 +248,9 @@ impl LogArgs {
             Color::Never => anstream::ColorChoice::Never,
         }
         .write_global();
+        if self.quiet {
+            status::be_quiet();
+        }
         let level = match (self.quiet, self.verbose) {
             (true, _) => "error",
             (false, 0) => level,
@@ -264,7 +267,7 @@ impl LogArgs {
             anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
         tracing_subscriber::fmt()
             .with_env_filter(filter)
-            .with_writer(std::io::stderr)
+            .with_writer(|| status::LogWriter)
             .with_ansi(is_colored)
             .with_target(self.verbose > 1)
             .compact()

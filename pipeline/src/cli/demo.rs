@@ -6,6 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{
     args::{CodecArgs, Format, Metrics},
     output::{BOLD, DIM, GOOD, line, print_result},
+    status::Shown,
 };
 use crate::{
     demo::{DemoObserver, DemoOptions, DemoReport, demo},
@@ -60,31 +61,30 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
         data: args.data,
     };
     let n_rows = options.n_batches.saturating_mul(options.rows_per_batch.get() as u64);
-    let progress = Arc::new(Progress::new(n_rows, args.format));
-    let report = demo(options, shutdown, progress.clone()).await;
-    progress.bar.finish_and_clear();
+    let shown = Shown::new(bar(n_rows, args.format));
+    let progress = Progress { bar: shown.bar().clone() };
+    let report = demo(options, shutdown, Arc::new(progress)).await;
+    drop(shown);
     let report = report?;
     print_result(args.format, &report, |out| print(out, &report))
 }
 
 /// A bar on standard error, where that is a terminal and a person reads the result.
-struct Progress {
-    bar: ProgressBar,
+fn bar(n_rows: u64, format: Format) -> ProgressBar {
+    let template = "{bar:40.cyan/dim} {human_pos} of {human_len} rows queryable{msg}";
+    let style = ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─");
+    let bar = if format == Format::Json {
+        ProgressBar::hidden()
+    } else {
+        // Hidden by itself where standard error is no terminal.
+        ProgressBar::new(n_rows)
+    };
+    bar.with_style(style)
 }
 
-impl Progress {
-    fn new(n_rows: u64, format: Format) -> Self {
-        let template = "{bar:40.cyan/dim} {human_pos} of {human_len} rows queryable{msg}";
-        let style = ProgressStyle::with_template(template);
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─");
-        let bar = if format == Format::Json {
-            ProgressBar::hidden()
-        } else {
-            // Hidden by itself where standard error is no terminal.
-            ProgressBar::new(n_rows)
-        };
-        Self { bar: bar.with_style(style) }
-    }
+struct Progress {
+    bar: ProgressBar,
 }
 
 impl DemoObserver for Progress {

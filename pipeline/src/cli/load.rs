@@ -3,13 +3,16 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 use clap::{Args, ValueEnum};
 
 use super::{
-    args::{ClickHouseArgs, KafkaArgs, PayloadArgs, RunArgs},
+    args::{ClickHouseArgs, Format, KafkaArgs, PayloadArgs, RunArgs},
+    observe::{ObserveArgs, serve},
     output::{line, print_result},
+    status::StatusLine,
 };
 use crate::{
     clickhouse::{CreateTable, Creation, Evolution, TableName},
     human::{Bytes, Count, PerSecond, Seconds, parse_bytes, parse_duration},
-    load::{BlockLimits, Delivery, LoadOptions, LoadSummary, NoObserver, load},
+    load::{BlockLimits, Delivery, LoadObserver, LoadOptions, LoadSummary, NoObserver, load},
+    observe::{LoadWatch, WatchOptions},
     shutdown::Shutdown,
 };
 
@@ -121,6 +124,9 @@ pub(crate) struct LoadArgs {
     #[command(flatten)]
     payload: PayloadArgs,
 
+    #[command(flatten)]
+    observe: ObserveArgs,
+
     #[command(flatten, next_help_heading = "Limits")]
     run: RunArgs,
 }
@@ -184,10 +190,24 @@ impl LoadArgs {
 
 pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<()> {
     let format = args.run.format;
+    let ObserveArgs { metrics, stall_after } = args.observe;
     let options = args.options()?;
     let table = options.table.clone();
+    let watch = Arc::new(LoadWatch::new(&WatchOptions {
+        topic: options.topic.clone(),
+        group: options.group.clone(),
+        stall_after,
+        block_age: options.limits.age,
+    }));
+    let server = serve(metrics, watch.clone())?;
+    let status =
+        if format == Format::Text { StatusLine::start(watch.clone().status_line()) } else { None };
+    let is_watched = server.is_some() || status.is_some();
+    let observer: Arc<dyn LoadObserver> = if is_watched { watch } else { Arc::new(NoObserver) };
     let shutdown = Shutdown::on_signals()?;
-    let summary = load(options, shutdown, Arc::new(NoObserver)).await?;
+    let loaded = load(options, shutdown, observer).await;
+    drop(status);
+    let summary = loaded?;
     print_result(format, &summary, |out| print(out, &table, &summary))
 }
 

@@ -7,8 +7,10 @@ mod dlq;
 mod env_vars;
 mod inspect;
 mod load;
+mod observe;
 mod output;
 mod produce;
+mod status;
 
 use std::{ffi::OsString, process::ExitCode};
 

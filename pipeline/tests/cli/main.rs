@@ -17,6 +17,7 @@ mod help;
 mod inspect;
 mod limits;
 mod messages;
+mod observed;
 mod roundtrip;
 mod signals;
 mod table;

@@ -100,10 +100,10 @@ impl Running {
         assert!(sent.success(), "kill -s {name} {pid}");
     }
 
-    /// Waits until standard error contains `text`.
+    /// Waits until standard error contains `text`; answers with all of it.
     #[track_caller]
-    pub(crate) fn wait_for_stderr(&mut self, text: &str) {
-        self.wait_for(text, |running| running.stderr.text());
+    pub(crate) fn wait_for_stderr(&mut self, text: &str) -> String {
+        self.wait_for(text, |running| running.stderr.text())
     }
 
     /// Waits until standard output contains `text`; answers with all of it.
