@@ -14,6 +14,8 @@
 //! * [`inspect`] summarises a payload for people and programs.
 //! * [`view`] opens a payload for looking at: rows, columns and bytes, damaged or not.
 //! * [`splice`] makes one stream of many payloads without decoding them.
+//! * [`tune`] finds the batch size and the codec that suit some rows; [`advice`] says what makes a
+//!   payload larger than it needs to be; [`chart`] draws.
 //! * [`clickhouse`] maps an Arrow schema to ClickHouse columns and table definitions.
 //!
 //! Nothing here reads a clock, starts a thread or does IO, so the same code runs in the command
@@ -21,7 +23,9 @@
 
 #![warn(missing_docs)]
 
+pub mod advice;
 pub mod batcher;
+pub mod chart;
 pub mod clickhouse;
 pub mod codec;
 mod compress;
@@ -34,4 +38,5 @@ pub mod host;
 pub mod inspect;
 pub mod layout;
 pub mod splice;
+pub mod tune;
 pub mod view;
