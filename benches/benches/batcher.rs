@@ -7,7 +7,7 @@ use std::{hint::black_box, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use arrow_array::{Float32Array, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use volley_benches::{Data, built};
+use volley_benches::{Data, built, criterion};
 use volley_core::{
     batcher::{BatchLimits, MicroBatcher},
     host::{HostBuilder, HostSample, MetricSet},
@@ -15,15 +15,13 @@ use volley_core::{
 
 criterion_group! {
     name = benches;
-    config = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2));
+    config = criterion();
     targets = bench_batcher
 }
 criterion_main!(benches);
 
 fn bench_batcher(criterion: &mut Criterion) {
-    let rows = Data::Host.rows();
+    let rows = Data::host_rows();
     for n_rows in [100, 1000, 10_000] {
         let mut group = criterion.benchmark_group(format!("batcher/rows_{n_rows}"));
         group.throughput(Throughput::Elements(rows.len() as u64));

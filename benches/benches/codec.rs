@@ -4,7 +4,7 @@
 //! batch again. A payload is a new allocation in every case but `zstd_1_alone`.
 #![allow(clippy::expect_used, reason = "a bench that cannot run has to stop")]
 
-use std::{hint::black_box, time::Duration};
+use std::hint::black_box;
 
 use arrow_array::RecordBatch;
 use arrow_ipc::{
@@ -15,7 +15,7 @@ use criterion::{
     BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
 };
 use volley_benches::{
-    Data, buffers, id,
+    Data, buffers, criterion, id,
     pyarrow::{Pyarrow, Threads, python},
     stream, turns,
 };
@@ -27,9 +27,7 @@ use volley_core::{
 
 criterion_group! {
     name = benches;
-    config = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2));
+    config = criterion();
     targets = bench_encode
 }
 criterion_main!(benches);
@@ -40,9 +38,12 @@ fn bench_encode(criterion: &mut Criterion) {
         bench_codecs(&mut group, &Data::Host.batches(n_rows));
         group.finish();
     }
-    let mut group = criterion.benchmark_group("codec/encode_synthetic_1000");
-    bench_codecs(&mut group, &Data::Synthetic.batches(1000));
-    group.finish();
+    for data in [Data::HostFull, Data::RandomFloats, Data::Logs] {
+        let name = format!("codec/encode_{}_1000", data.name());
+        let mut group = criterion.benchmark_group(name);
+        bench_codecs(&mut group, &data.batches(1000));
+        group.finish();
+    }
 }
 
 fn bench_codecs(group: &mut BenchmarkGroup<'_, WallTime>, batches: &[RecordBatch]) {

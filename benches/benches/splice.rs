@@ -4,13 +4,13 @@
 //! need not do.
 #![allow(clippy::expect_used, reason = "a bench that cannot run has to stop")]
 
-use std::{hint::black_box, time::Duration};
+use std::hint::black_box;
 
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use arrow_select::concat::concat_batches;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use volley_benches::{Data, stream};
+use volley_benches::{Data, criterion, stream};
 use volley_core::{
     decode::{Decoder, decode},
     encode::{Encoder, encode},
@@ -22,10 +22,7 @@ const N_MESSAGES: usize = 1000;
 
 criterion_group! {
     name = benches;
-    config = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2))
-        .sample_size(20);
+    config = criterion();
     targets = bench_splice, bench_decode
 }
 criterion_main!(benches);

@@ -1,6 +1,6 @@
 """Writes 10,000 rows of a ClickHouse table with the host schema as the benches' data.
 
-usage: export.py CLICKHOUSE_URL DATABASE.TABLE FILE
+usage: export.py CLICKHOUSE_URL DATABASE.TABLE FILE basic|full
 """
 
 import sys
@@ -9,17 +9,26 @@ import urllib.request
 import pyarrow as pa
 from pyarrow import ipc
 
-PERCENTS = ["cpu_used", "cpu_free", "memory_used", "memory_free"]
-SCHEMA = pa.schema(
-    [
-        pa.field("device", pa.utf8(), nullable=False),
-        pa.field("ts", pa.timestamp("us"), nullable=False),
-        *[pa.field(name, pa.float32(), nullable=False) for name in PERCENTS],
-        pa.field("run_elapsed_ms", pa.int32(), nullable=False),
-    ]
-)
+def fields(type, *names):
+    return [pa.field(name, type, nullable=False) for name in names]
 
-url, table, path = sys.argv[1:]
+
+BASIC = [
+    *fields(pa.utf8(), "device"),
+    *fields(pa.timestamp("us"), "ts"),
+    *fields(pa.float32(), "cpu_used", "cpu_free", "memory_used", "memory_free"),
+    *fields(pa.int32(), "run_elapsed_ms"),
+]
+FULL = [
+    *BASIC,
+    *fields(pa.float32(), "load_1m", "load_5m", "load_15m", "swap_used"),
+    *fields(pa.uint64(), "disk_read_bytes_per_sec", "disk_written_bytes_per_sec"),
+    *fields(pa.uint64(), "network_received_bytes_per_sec", "network_sent_bytes_per_sec"),
+    *fields(pa.uint32(), "process_count"),
+]
+
+url, table, path, metrics = sys.argv[1:]
+SCHEMA = pa.schema({"basic": BASIC, "full": FULL}[metrics])
 query = f"SELECT * FROM {table} ORDER BY ts, device LIMIT 10000 FORMAT ArrowStream"
 with urllib.request.urlopen(url, data=query.encode()) as answer:
     rows = ipc.open_stream(answer.read()).read_all()

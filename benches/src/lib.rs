@@ -3,62 +3,24 @@
 #![warn(missing_docs)]
 #![allow(clippy::expect_used, clippy::panic, reason = "a bench that cannot run has to stop")]
 
+pub mod case;
+mod data;
+pub mod formats;
+pub mod machine;
 pub mod pyarrow;
 
-use arrow_array::{
-    RecordBatch,
-    cast::AsArray,
-    types::{Float32Type, Int32Type, TimestampMicrosecondType},
-};
+use std::{env, time::Duration};
+
+use arrow_array::RecordBatch;
+use criterion::Criterion;
 use volley_core::{
     batcher::RowBuilder,
     codec::{Codec, CodecOptions, Framing},
-    decode::decode,
-    host::{FullMetrics, HostBuilder, HostSample, MetricSet},
+    host::{HostBuilder, HostSample, MetricSet},
     layout,
 };
 
-/// Rows that the benches run on: 10,000 of the host schema, in order of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Data {
-    /// One machine, recorded every 100 ms while it was compiling, and while it was not.
-    Host,
-    /// Ten made-up machines that share their batches.
-    Synthetic,
-}
-
-impl Data {
-    fn file(self) -> &'static [u8] {
-        match self {
-            Self::Host => include_bytes!("../data/host.arrow"),
-            Self::Synthetic => include_bytes!("../data/synthetic.arrow"),
-        }
-    }
-
-    /// Its rows.
-    pub fn rows(self) -> Vec<HostSample> {
-        let batches = decode(self.file()).expect("the data is a sound payload");
-        batches.iter().flat_map(rows_of).collect()
-    }
-
-    /// Its rows as batches of `n_rows`, built as the pipeline builds them. A batch of all rows has
-    /// a second beside it, which starts half-way: an encoder that is given one batch over and over
-    /// could remember it.
-    ///
-    /// # Panics
-    ///
-    /// Unless `n_rows` divides 10,000.
-    pub fn batches(self, n_rows: usize) -> Vec<RecordBatch> {
-        let mut rows = self.rows();
-        assert!(rows.len().is_multiple_of(n_rows), "{} rows in batches of {n_rows}", rows.len());
-        let mut batches = built(&rows, n_rows);
-        if batches.len() == 1 {
-            rows.rotate_left(n_rows / 2);
-            batches.extend(built(&rows, n_rows));
-        }
-        batches
-    }
-}
+pub use data::Data;
 
 /// `rows` through the builder, `n_rows` in a batch.
 pub fn built(rows: &[HostSample], n_rows: usize) -> Vec<RecordBatch> {
@@ -70,26 +32,19 @@ pub fn built(rows: &[HostSample], n_rows: usize) -> Vec<RecordBatch> {
     chunks.collect()
 }
 
-fn rows_of(batch: &RecordBatch) -> Vec<HostSample> {
-    assert_eq!(batch.schema(), MetricSet::Basic.schema());
-    let device = batch.column(0).as_string::<i32>();
-    let ts = batch.column(1).as_primitive::<TimestampMicrosecondType>();
-    let floats = |column: usize| batch.column(column).as_primitive::<Float32Type>().values();
-    let (cpu_used, cpu_free, memory_used, memory_free) =
-        (floats(2), floats(3), floats(4), floats(5));
-    let run_elapsed_ms = batch.column(6).as_primitive::<Int32Type>();
-    (0..batch.num_rows())
-        .map(|row| HostSample {
-            device: device.value(row).into(),
-            ts_us: ts.value(row),
-            cpu_used: cpu_used[row],
-            cpu_free: cpu_free[row],
-            memory_used: memory_used[row],
-            memory_free: memory_free[row],
-            run_elapsed_ms: run_elapsed_ms.value(row),
-            full: FullMetrics::default(),
-        })
-        .collect()
+/// Whether `VOLLEY_BENCH_QUICK=1` asks for rough numbers, soon.
+pub fn is_quick() -> bool {
+    env::var_os("VOLLEY_BENCH_QUICK").is_some_and(|quick| quick == "1")
+}
+
+/// How every bench measures, with what stands on the command line.
+pub fn criterion() -> Criterion {
+    let (warm_up_ms, measurement_ms) = if is_quick() { (50, 200) } else { (300, 1500) };
+    Criterion::default()
+        .sample_size(if is_quick() { 10 } else { 20 })
+        .warm_up_time(Duration::from_millis(warm_up_ms))
+        .measurement_time(Duration::from_millis(measurement_ms))
+        .configure_from_args()
 }
 
 /// A codec as benchmark ids write it: `zstd_1`.
