@@ -14,6 +14,11 @@ demo *ARGS:
 kafka *ARGS:
     cargo xtask kafka {{ ARGS }}
 
+# Build target/release/volley, with the inspector's page inside
+[group('try')]
+build:
+    cargo xtask build
+
 # Fetch what the other recipes need; quick when it is there
 [group('try')]
 setup:

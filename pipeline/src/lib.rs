@@ -20,3 +20,4 @@ pub mod observe;
 pub mod produce;
 pub mod shutdown;
 pub mod source;
+mod view;

@@ -94,6 +94,10 @@ enum Task {
     /// Uses rustup's wasm32-unknown-unknown where it is or can be installed, and a distribution's
     /// Rust with the standard library's source elsewhere. Needs a clang for zstd's C code.
     Wasm,
+    /// Build target/release/volley with the browser inspector's page inside, for `volley view`
+    ///
+    /// `cargo build --release -p volley` builds the same without the page.
+    Build,
     /// Build the browser inspector: target/viewer/site for any static host, and one file beside it
     Viewer {
         /// An origin that the page's `?url=` may read from, beside its own; may be repeated
@@ -150,6 +154,7 @@ fn main() -> ExitCode {
         Task::Mutate => tasks::mutate(),
         Task::Fuzz { target, minutes } => fuzz::run(target.as_deref(), minutes),
         Task::Wasm => wasm::build().map(drop),
+        Task::Build => tasks::build(),
         Task::Viewer { connect } => viewer::build(&connect).map(drop),
         Task::ViewerTest { update_sizes } => viewer_test::run(update_sizes),
         Task::Bench(_) => tasks::bench(&passed_on()),

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::run::{self, Run, workspace_root};
 use crate::steps::Steps;
 use crate::tools::Tool;
-use crate::{contract, libchdb, python, tools, viewer_test};
+use crate::{contract, libchdb, python, tools, viewer, viewer_test};
 
 const CARGO_DENY: &str = "0.20.2";
 
@@ -24,6 +24,18 @@ pub(crate) fn demo(args: &[OsString]) -> Result<()> {
         .args(args)
         .env("VOLLEY_LIBCHDB", library);
     Err(demo.replace_us())
+}
+
+/// Builds the page, then the binary around it.
+pub(crate) fn build() -> Result<()> {
+    let features = features([])?;
+    let page = viewer::build(&[])?.join(viewer::SITE);
+    Run::cargo()
+        .args(["build", "--release", "--package", "volley"])
+        .args(features)
+        .env("VOLLEY_PAGE", page)
+        .dir(&workspace_root())
+        .go_on_stderr()
 }
 
 /// Ends in the end-to-end suite's Kafka, as [`demo`] does in the demo.

@@ -12,6 +12,8 @@ use crate::wasm;
 
 /// Where the page is built, in cargo's target folder.
 const FOLDER: &str = "viewer";
+/// In it, the page as a folder for any host.
+pub(crate) const SITE: &str = "site";
 /// The page as one file, which also opens from a disk.
 pub(crate) const SINGLE_FILE: &str = "volley-viewer.html";
 
@@ -29,7 +31,7 @@ pub(crate) fn build(origins: &[String]) -> Result<PathBuf> {
 
     let source = workspace_root().join("wasm-viewer/page");
     let page = Page::read(&source, &glue, &origins)?;
-    let site = folder.join("site");
+    let site = folder.join(SITE);
     let files = page.site()?;
     // Nothing of an earlier build stays behind.
     if site.exists() {

@@ -11,6 +11,7 @@ mod observe;
 mod output;
 mod produce;
 mod status;
+mod view;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -50,6 +51,7 @@ enum Command {
     Load(Box<load::LoadArgs>),
     Inspect(inspect::InspectArgs),
     Dlq(dlq::DlqArgs),
+    View(view::ViewArgs),
     Demo(demo::DemoArgs),
     Dev(dev::DevArgs),
 }
@@ -86,6 +88,7 @@ fn run(command: Command) -> anyhow::Result<ExitStatus> {
             Command::Load(args) => load::run(*args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Dev(args) => dev::run(args).await,
+            Command::View(args) => view::run(args).await,
             Command::Inspect(args) => return inspect::run(&args),
             Command::Dlq(args) => return dlq::run(args),
         }?;

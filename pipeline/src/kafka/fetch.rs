@@ -23,9 +23,9 @@ const MAX_MARKERS: i64 = 16;
 /// Reads single messages of a cluster, without a consumer group: nothing is committed, nobody's
 /// partitions move.
 pub(crate) struct Fetcher {
-    consumer: BaseConsumer<ClientLog>,
-    log: ClientLog,
-    options: KafkaOptions,
+    pub(super) consumer: BaseConsumer<ClientLog>,
+    pub(super) log: ClientLog,
+    pub(super) options: KafkaOptions,
 }
 
 /// A message as it lies in its partition.
@@ -41,8 +41,8 @@ pub(crate) struct FetchedMessage {
 /// A partition, for a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    topic: String,
-    partition: i32,
+    pub(super) topic: String,
+    pub(super) partition: i32,
 }
 
 impl fmt::Display for Place {
@@ -135,13 +135,7 @@ impl Fetcher {
     /// Reads one message. Blocks up to the options' timeout for each question to the broker.
     pub(crate) fn fetch(&self, address: &MessageAddress) -> Result<FetchedMessage, FetchError> {
         let MessageAddress { topic, partition, offset, .. } = address.clone();
-        let hint = "check its name";
-        let client = self.consumer.client();
-        let asked = require_topic(client, &self.log, &self.options, &topic, hint);
-        let n_partitions = asked.map_err(|error| match error {
-            KafkaError::Unreachable { .. } => self.unreachable(),
-            other => other.into(),
-        })?;
+        let n_partitions = self.n_partitions(&topic)?;
         if usize::try_from(partition).is_ok_and(|partition| partition >= n_partitions) {
             return Err(FetchError::NoPartition { topic, partition, n_partitions });
         }
@@ -173,6 +167,17 @@ impl Fetcher {
                 }
             }
         }
+    }
+
+    /// Number of partitions of a topic.
+    pub(crate) fn n_partitions(&self, topic: &str) -> Result<usize, FetchError> {
+        let hint = "check its name";
+        let client = self.consumer.client();
+        let asked = require_topic(client, &self.log, &self.options, topic, hint);
+        asked.map_err(|error| match error {
+            KafkaError::Unreachable { .. } => self.unreachable(),
+            other => other.into(),
+        })
     }
 
     fn fetch_at(&self, place: &Place, offset: i64) -> Result<FetchedMessage, FetchError> {
@@ -215,7 +220,7 @@ impl Fetcher {
         }
     }
 
-    fn failed(&self, action: &'static str, error: LibError) -> FetchError {
+    pub(super) fn failed(&self, action: &'static str, error: LibError) -> FetchError {
         if is_unanswered(&error) {
             return self.unreachable();
         }

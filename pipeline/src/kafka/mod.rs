@@ -5,6 +5,7 @@ mod client;
 mod error;
 mod fetch;
 mod headers;
+mod range;
 mod sender;
 mod topic;
 
@@ -13,9 +14,10 @@ pub use address::{MessageAddress, MessageOffset, ParseAddressError};
 pub(crate) use client::{ClientLog, create};
 pub use client::{KafkaOptions, ParsePropertyError, Property};
 pub use error::KafkaError;
-pub(crate) use fetch::{FetchedMessage, Fetcher, is_about_group};
+pub(crate) use fetch::{FetchError, FetchedMessage, Fetcher, is_about_group};
 pub(crate) use headers::headers;
 pub use sender::{Delivered, DeliveryObserver, Outgoing, Sender, SenderOptions};
 pub(crate) use topic::{
-    create_topic, is_in_process_broker, is_unanswered, message_limit, require_topic,
+    TopicConfig, create_topic, is_in_process_broker, is_unanswered, message_limit, require_topic,
+    topic_config,
 };

@@ -83,6 +83,15 @@ pub(crate) fn create_topic(
     Ok(())
 }
 
+/// What a broker says of how a topic is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TopicConfig {
+    /// `max.message.bytes`: most bytes of a batch, compressed.
+    pub(crate) max_message_bytes: Option<usize>,
+    /// `compression.type`: `producer` leaves batches as they come, anything else compresses them.
+    pub(crate) compression: Option<String>,
+}
+
 /// Largest message that both this client and the topic take, in bytes, with key and headers. Blocks
 /// up to the options' timeout.
 pub(crate) fn message_limit(
@@ -92,25 +101,38 @@ pub(crate) fn message_limit(
 ) -> Result<usize, KafkaError> {
     let own = options.property("message.max.bytes").and_then(|value| value.parse().ok());
     let own = own.unwrap_or(DEFAULT_MESSAGE_MAX_BYTES);
-    if is_in_process_broker(options)? {
-        return Ok(own);
-    }
-    let admin = admin(options)?;
-    let limit = runtime.block_on(topic_limit(&admin, options, topic));
+    let limit = topic_config(options, topic, runtime)?.max_message_bytes;
     Ok(limit.map_or(own, |limit| own.min(limit)))
 }
 
-/// The topic's `max.message.bytes`; `None` where the broker does not say.
-async fn topic_limit(
+/// How a topic is kept, of which a field is `None` where the broker does not say. Blocks up to the
+/// options' timeout.
+pub(crate) fn topic_config(
+    options: &KafkaOptions,
+    topic: &str,
+    runtime: &Handle,
+) -> Result<TopicConfig, KafkaError> {
+    if is_in_process_broker(options)? {
+        return Ok(TopicConfig::default());
+    }
+    let admin = admin(options)?;
+    Ok(runtime.block_on(described(&admin, options, topic)).unwrap_or_default())
+}
+
+async fn described(
     admin: &AdminClient<ClientLog>,
     options: &KafkaOptions,
     topic: &str,
-) -> Option<usize> {
+) -> Option<TopicConfig> {
     let admin_options = AdminOptions::new().request_timeout(Some(options.timeout));
     let resource = ResourceSpecifier::Topic(topic);
     let described = admin.describe_configs([&resource], &admin_options).await.ok()?;
     let resource = described.into_iter().next()?.ok()?;
-    resource.get("max.message.bytes")?.value.as_ref()?.parse().ok()
+    let value = |name| resource.get(name).and_then(|entry| entry.value.clone());
+    Some(TopicConfig {
+        max_message_bytes: value("max.message.bytes").and_then(|text| text.parse().ok()),
+        compression: value("compression.type"),
+    })
 }
 
 /// Whether the broker is librdkafka's own, in some process, which its cluster id tells. Blocks up to

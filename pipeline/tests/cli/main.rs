@@ -23,3 +23,4 @@ mod signals;
 mod table;
 mod topic;
 mod unreachable;
+mod view;
