@@ -223,7 +223,7 @@ impl<'a> Scenario<'a> {
             topic: self.name.clone(),
             group: self.group(group),
             clickhouse: ClickHouseOptions {
-                url: self.stack.clickhouse.clone(),
+                urls: vec![self.stack.clickhouse.clone()],
                 user: self.stack.user.clone(),
                 password: self.stack.password.clone(),
                 timeout: PATIENCE,

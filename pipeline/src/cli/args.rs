@@ -65,15 +65,17 @@ impl PropertyArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "ClickHouse")]
 pub(crate) struct ClickHouseArgs {
-    /// Address of its HTTP interface
+    /// Address of its HTTP interface; with several, one of them is used until it fails, then the next.
+    /// They must be replicas: what one has stored, all have
     #[arg(
         long = "clickhouse",
         value_name = "URL",
         env = env_vars::CLICKHOUSE,
         default_value = "http://127.0.0.1:8123",
+        value_delimiter = ',',
         value_parser = parse_url
     )]
-    url: String,
+    urls: Vec<String>,
 
     /// User
     #[arg(long, value_name = "NAME", env = env_vars::CLICKHOUSE_USER)]
@@ -117,7 +119,7 @@ impl ClickHouseArgs {
             (None, Some(path)) => Some(read_secret(path)?),
             (None, None) => None,
         };
-        Ok(ClickHouseOptions { url: self.url, user: self.user, password, timeout })
+        Ok(ClickHouseOptions { urls: self.urls, user: self.user, password, timeout })
     }
 }
 

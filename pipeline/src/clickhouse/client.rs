@@ -17,11 +17,12 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 /// Longest wait for the server to store an insert whose body it has.
 const STORE_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// How to reach a server.
+/// How to reach a server, or one of several.
 #[derive(Clone)]
 pub struct ClickHouseOptions {
-    /// HTTP or HTTPS address, such as `http://127.0.0.1:8123`.
-    pub url: String,
+    /// HTTP or HTTPS addresses, such as `http://127.0.0.1:8123`; what one of them stores, all must
+    /// have: replicas of one table.
+    pub urls: Vec<String>,
     /// User; the server's default if `None`.
     pub user: Option<String>,
     /// Password; never shown.
@@ -33,7 +34,7 @@ pub struct ClickHouseOptions {
 impl fmt::Debug for ClickHouseOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClickHouseOptions")
-            .field("url", &self.url)
+            .field("urls", &self.urls)
             .field("user", &self.user)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
@@ -59,14 +60,14 @@ impl fmt::Debug for ClickHouse {
 }
 
 impl ClickHouse {
-    /// Asks the server for its version, which must be [`MIN_VERSION`] or later.
+    /// Asks the server at an address for its version, which must be [`MIN_VERSION`] or later.
     ///
     /// # Errors
     ///
     /// [`ClickHouseError`], within the options' timeout.
-    pub async fn connect(options: &ClickHouseOptions) -> Result<Self, ClickHouseError> {
+    pub async fn connect(url: &str, options: &ClickHouseOptions) -> Result<Self, ClickHouseError> {
         let mut client = Client::default()
-            .with_url(&options.url)
+            .with_url(url)
             .with_compression(Compression::None)
             .with_product_info("volley", env!("CARGO_PKG_VERSION"));
         for (flag, text) in [("--user", &options.user), ("--password", &options.password)] {
@@ -81,12 +82,8 @@ impl ClickHouse {
         if let Some(password) = &options.password {
             client = client.with_password(password);
         }
-        let mut server = Self {
-            client,
-            url: options.url.clone(),
-            timeout: options.timeout,
-            version: String::new(),
-        };
+        let mut server =
+            Self { client, url: url.to_owned(), timeout: options.timeout, version: String::new() };
         server.version = server.fetch_one("SELECT version()", &[]).await?;
         if parse_version(&server.version).is_none_or(|version| version < MIN_VERSION) {
             return Err(ClickHouseError::TooOld { url: server.url, found: server.version });

@@ -39,6 +39,9 @@ pub enum ClickHouseError {
         /// The flag that it came from.
         flag: &'static str,
     },
+    /// Nowhere to go.
+    #[error("there is no clickhouse to load into; pass --clickhouse")]
+    NoAddress,
     /// An exception of ClickHouse's.
     #[error("clickhouse at {url} refused: {message}")]
     Exception {
@@ -144,6 +147,7 @@ impl ClickHouseError {
             }
             Self::Denied { .. }
             | Self::Credential { .. }
+            | Self::NoAddress
             | Self::TooOld { .. }
             | Self::Answer { .. } => ErrorKind::Configuration,
         }

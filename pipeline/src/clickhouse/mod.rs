@@ -2,10 +2,12 @@
 
 mod client;
 mod error;
+mod servers;
 mod table;
 
 pub use client::{ClickHouse, ClickHouseOptions, MIN_VERSION};
 pub use error::{ClickHouseError, ErrorKind};
+pub use servers::Servers;
 pub use table::{
     Column, CreateTable, CreateTableError, Creation, Evolution, ForgetfulTable, ParseTableError,
     TableInfo, TableName,

@@ -220,14 +220,18 @@ impl TableInfo {
         if !engine.ends_with("MergeTree") {
             return Some(ForgetfulTable::Engine { engine });
         }
-        let is_plain = !engine.starts_with("Replicated") && !engine.starts_with("Shared");
-        let setting = if is_plain {
-            "non_replicated_deduplication_window"
-        } else {
+        let setting = if self.is_shared() {
             "replicated_deduplication_window"
+        } else {
+            "non_replicated_deduplication_window"
         };
         let window = TableOptions::default().deduplication_window;
         Some(ForgetfulTable::Setting { table: table.quoted(), setting, window })
+    }
+
+    /// Whether other servers have it too, and know of each other's inserts.
+    pub fn is_shared(&self) -> bool {
+        self.engine.starts_with("Replicated") || self.engine.starts_with("Shared")
     }
 
     /// Whether repeated rows are folded into one when parts merge.

@@ -18,7 +18,7 @@ use volley_embedded::{BrokerError, EmbeddedBroker, EmbeddedClickHouse};
 
 use crate::{
     clickhouse::{
-        ClickHouse, ClickHouseError, ClickHouseOptions, CreateTable, Creation, Evolution, TableName,
+        ClickHouseError, ClickHouseOptions, CreateTable, Creation, Evolution, Servers, TableName,
     },
     kafka::{KafkaOptions, Property},
     load::{BlockLimits, Delivery, LoadError, LoadOptions, LoadSummary, load},
@@ -181,8 +181,12 @@ async fn run(
         properties: Vec::new(),
         timeout: TIMEOUT,
     };
-    let clickhouse =
-        ClickHouseOptions { url: url.to_owned(), user: None, password: None, timeout: TIMEOUT };
+    let clickhouse = ClickHouseOptions {
+        urls: vec![url.to_owned()],
+        user: None,
+        password: None,
+        timeout: TIMEOUT,
+    };
     let watch = Arc::new(Watch::new(observer));
 
     // The loader first: freshness is about rows that find it running.
@@ -287,7 +291,8 @@ async fn report(
     produced: ProduceSummary,
     loaded: LoadSummary,
 ) -> Result<DemoReport, DemoError> {
-    let server = ClickHouse::connect(clickhouse).await?;
+    let servers = Servers::new(clickhouse.clone());
+    let server = servers.get(servers.current()).await?;
     // FINAL: rows that came twice after a retry would otherwise hide rows that never came.
     // A kept table may hold rows of earlier demos.
     let sql = format!(

@@ -232,6 +232,15 @@ impl BlockPlanner {
         free.map(|(_, (block, _))| block).collect()
     }
 
+    /// The open blocks of partitions from which nothing more comes for a while.
+    pub(crate) fn finish_of(&mut self, partitions: &HashSet<i32>) -> Vec<Block> {
+        let resuming = &self.resuming;
+        let held = self.open.extract_if(|partition, _| {
+            partitions.contains(partition) && !resuming.contains_key(partition)
+        });
+        held.map(|(_, (block, _))| block).collect()
+    }
+
     /// Forgets partitions that are no longer ours; returns the bytes of their open blocks, whose
     /// messages were not committed, so that the next owner reads them.
     pub fn forget(&mut self, partitions: &HashSet<i32>) -> usize {

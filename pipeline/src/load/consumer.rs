@@ -94,20 +94,21 @@ impl Consumer {
         std::mem::take(&mut *changes)
     }
 
-    /// Stops fetching, while staying in the group, but for the partitions in `except`.
-    pub(crate) fn pause(&self, except: impl Iterator<Item = i32>) -> KafkaResult<()> {
-        let except: HashSet<i32> = except.collect();
-        let mut paused = TopicPartitionList::new();
-        for element in self.inner.assignment()?.elements() {
-            if !except.contains(&element.partition()) {
-                paused.add_partition(&self.topic, element.partition());
+    /// Stops fetching some of its partitions, while staying in the group, and goes on with others.
+    /// Those that it does not have are passed over.
+    pub(crate) fn hold(&self, stop: &HashSet<i32>, go_on: &HashSet<i32>) -> KafkaResult<()> {
+        let assignment = self.inner.assignment()?;
+        let of = |partitions: &HashSet<i32>| {
+            let mut list = TopicPartitionList::new();
+            for element in assignment.elements() {
+                if partitions.contains(&element.partition()) {
+                    list.add_partition(&self.topic, element.partition());
+                }
             }
-        }
-        self.inner.pause(&paused)
-    }
-
-    pub(crate) fn resume(&self) -> KafkaResult<()> {
-        self.inner.resume(&self.inner.assignment()?)
+            list
+        };
+        self.inner.pause(&of(stop))?;
+        self.inner.resume(&of(go_on))
     }
 
     /// Says that everything below these offsets is in the table, and what will be inserted next.

@@ -3,31 +3,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arrow::datatypes::SchemaRef;
-use rand::RngExt as _;
-use volley_core::layout;
+use arrow::datatypes::{Schema, SchemaRef};
+use bytes::Bytes;
+use volley_core::{fingerprint::Fingerprint, layout};
 
-use super::{
-    Block, LoadObserver, LoadOptions, body::body, intent::Intent, options::InsertProblem,
-    table::Table,
-};
-use crate::{
-    clickhouse::{ClickHouse, ClickHouseError, ErrorKind},
-    human::{Count, Seconds},
-    shutdown::Shutdown,
-};
-
-/// First wait after a passing failure; each further one doubles it, up to [`MAX_BACKOFF`].
-const MIN_BACKOFF: Duration = Duration::from_millis(200);
-const MAX_BACKOFF: Duration = Duration::from_secs(10);
+use super::{Block, LoadOptions, body::body, intent::Intent, options::InsertProblem, table::Table};
+use crate::clickhouse::{ErrorKind, Servers};
 
 /// How an insert ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Inserted {
     /// Every row is stored.
     Stored {
-        /// Attempts before the one that succeeded.
-        n_retries: u64,
         /// Whether its rows had to be decoded for it.
         is_reencoded: bool,
         /// Time of the attempt that succeeded, from its first byte to ClickHouse's answer.
@@ -35,51 +22,60 @@ pub(crate) enum Inserted {
     },
     /// The only message was put into the dead-letter topic.
     PutAside,
-    /// The run was stopped while ClickHouse was away; nothing of the block may be committed.
-    Abandoned,
 }
 
 /// Puts blocks into the table.
 pub(crate) struct Inserter {
-    server: ClickHouse,
+    servers: Servers,
     topic: String,
     table: Table,
-    retry_for: Option<Duration>,
     payload_limits: layout::Options,
-    shutdown: Shutdown,
-    observer: Arc<dyn LoadObserver>,
+}
+
+/// What is sent, whichever server it is sent to.
+struct Request<'a> {
+    fingerprint: Fingerprint,
+    schema: &'a Schema,
+    settings: &'a [(&'a str, &'a str)],
+    body: &'a [Bytes],
 }
 
 impl Inserter {
-    pub(crate) fn new(
-        server: ClickHouse,
-        options: &LoadOptions,
-        shutdown: Shutdown,
-        observer: Arc<dyn LoadObserver>,
-    ) -> Self {
+    pub(crate) fn new(options: &LoadOptions) -> Self {
         Self {
-            server,
+            servers: Servers::new(options.clickhouse.clone()),
             topic: options.topic.clone(),
             table: Table::new(options),
-            retry_for: options.retry_for,
             payload_limits: options.payload_limits.clone(),
-            shutdown,
-            observer,
         }
     }
 
-    /// Inserts a block as one statement, again and again while the failure may pass.
+    /// Looks at the table on the first server that answers, before anything is read, and says what it
+    /// is.
+    pub(crate) async fn check_table(&self) -> Result<(), InsertProblem> {
+        let mut n_tried = 0;
+        loop {
+            let index = self.servers.current();
+            match self.check_table_on(index).await {
+                Err(problem) if self.goes_on(index, &problem, &mut n_tried) => {}
+                checked => return checked,
+            }
+        }
+    }
+
+    async fn check_table_on(&self, index: usize) -> Result<(), InsertProblem> {
+        self.table.check(self.servers.get(index).await?).await
+    }
+
+    /// Inserts a block as one statement; where a server fails for a reason that may pass, on the next
+    /// one, with the same token. An error that may pass is that of the last of them.
     pub(crate) async fn insert(
         &self,
         block: &Block,
         schema: &SchemaRef,
     ) -> Result<Inserted, InsertProblem> {
         let Some(fingerprint) = block.schema.filter(|_| block.n_rows > 0) else {
-            return Ok(Inserted::Stored {
-                n_retries: 0,
-                is_reencoded: false,
-                took: Duration::ZERO,
-            });
+            return Ok(Inserted::Stored { is_reencoded: false, took: Duration::ZERO });
         };
         let body = {
             let (schema, payloads) = (schema.clone(), block.payloads());
@@ -102,66 +98,53 @@ impl Inserter {
             ("min_insert_block_size_rows", n_rows.as_str()),
             ("min_insert_block_size_bytes", "0"),
         ];
-
-        let began = Instant::now();
-        let mut n_retries = 0;
+        let request = Request { fingerprint, schema, settings: &settings, body: &body.chunks };
+        let mut n_tried = 0;
         loop {
-            let attempt = async {
-                loop {
-                    let statement = self.table.statement(&self.server, fingerprint, schema).await?;
-                    let began = Instant::now();
-                    let inserting = self.server.insert(&statement, &settings, body.chunks.clone());
-                    match inserting.await {
-                        // Someone has changed the table since it was looked at.
-                        Err(error)
-                            if error.kind() == ErrorKind::Table
-                                && self.table.forget(fingerprint).await => {}
-                        inserted => return Ok(inserted.map(|()| began.elapsed())?),
-                    }
-                }
-            };
-            let error = match attempt.await {
+            let index = self.servers.current();
+            match self.insert_on(index, &request).await {
                 Ok(took) => {
-                    let is_reencoded = body.is_reencoded;
-                    return Ok(Inserted::Stored { n_retries, is_reencoded, took });
+                    return Ok(Inserted::Stored { is_reencoded: body.is_reencoded, took });
                 }
-                Err(InsertProblem::ClickHouse(error)) if error.kind() == ErrorKind::Transient => {
-                    error
-                }
+                Err(problem) if self.goes_on(index, &problem, &mut n_tried) => {}
                 Err(problem) => return Err(problem),
-            };
-            if self.retry_for.is_some_and(|limit| began.elapsed() >= limit) {
-                return Err(error.into());
             }
-            if !self.back_off(block, &error, n_retries).await {
-                return Ok(Inserted::Abandoned);
-            }
-            n_retries += 1;
         }
     }
 
-    /// Looks at the table before anything is read, and says what it is.
-    pub(crate) async fn check_table(&self) -> Result<(), InsertProblem> {
-        self.table.check(&self.server).await
+    async fn insert_on(
+        &self,
+        index: usize,
+        request: &Request<'_>,
+    ) -> Result<Duration, InsertProblem> {
+        let Request { fingerprint, schema, settings, body } = *request;
+        let server = self.servers.get(index).await?;
+        loop {
+            let statement: Arc<str> =
+                self.table.statement((index, server), fingerprint, schema).await?;
+            let began = Instant::now();
+            match server.insert(&statement, settings, body.to_vec()).await {
+                Ok(()) => return Ok(began.elapsed()),
+                // Someone has changed the table since it was looked at.
+                Err(error)
+                    if error.kind() == ErrorKind::Table
+                        && self.table.forget(index, fingerprint).await => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
-    /// False if the run is to end.
-    async fn back_off(&self, block: &Block, error: &ClickHouseError, n_retries: u64) -> bool {
-        self.observer.retrying(block);
-        let doubled = MIN_BACKOFF.saturating_mul(1 << n_retries.min(10));
-        // Jitter keeps many loaders from coming back at the same moment.
-        let wait = doubled.min(MAX_BACKOFF).mul_f64(rand::rng().random_range(0.5..1.0));
-        tracing::warn!(
-            partition = block.partition,
-            first = block.first,
-            last = block.last,
-            "{error}; {} rows wait, next try in {}",
-            Count(block.n_rows as u64),
-            Seconds(wait)
-        );
-        tokio::select! {
-            () = tokio::time::sleep(wait) => true,
-            () = self.shutdown.requested() => false,
+    /// Whether to try another server after this failure of one. `n_tried` counts up.
+    fn goes_on(&self, index: usize, problem: &InsertProblem, n_tried: &mut usize) -> bool {
+        if !problem.is_transient() {
+            return false;
         }
+        self.servers.pass_over(index);
+        *n_tried += 1;
+        let goes_on = *n_tried < self.servers.count();
+        if goes_on {
+            tracing::warn!("{problem}; trying another clickhouse");
+        }
+        goes_on
     }
 }

@@ -1,8 +1,11 @@
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    time::Duration,
+};
 
 use serde::Serialize;
 
-use super::{Block, intent::Intent};
+use super::{Block, circuit::Circuit, intent::Intent};
 
 /// What a crash may do to rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -61,6 +64,10 @@ struct Lane {
     id: LaneId,
     waiting: VecDeque<Block>,
     phase: Phase,
+    /// Bytes of the block that is on its way.
+    n_inserting_bytes: usize,
+    /// While its inserts fail for a reason that may pass.
+    circuit: Option<Circuit>,
     /// Offset of the next message to read; `None` before the first message or end of partition.
     next: Option<i64>,
     is_at_end: bool,
@@ -71,7 +78,7 @@ struct Lane {
 enum Phase {
     /// Stored, and committed.
     Committed,
-    /// On its way, or failed.
+    /// On its way, or given up.
     Inserting,
     /// Stored; this offset is to be committed.
     Stored(i64),
@@ -90,6 +97,8 @@ impl Lanes {
                 id,
                 waiting: VecDeque::new(),
                 phase: Phase::Committed,
+                n_inserting_bytes: 0,
+                circuit: None,
                 next: None,
                 is_at_end: false,
             });
@@ -150,12 +159,13 @@ impl Lanes {
         }
     }
 
-    /// The next block of each partition that may be inserted now.
-    pub(crate) fn start(&mut self) -> Vec<(LaneId, Block)> {
+    /// The next block of each partition that may be inserted at `now`, a time since any fixed moment.
+    pub(crate) fn start(&mut self, now: Duration) -> Vec<(LaneId, Block)> {
         let mut started = Vec::new();
         for lane in self.lanes.values_mut() {
-            if let Some(block) = lane.startable(self.delivery) {
+            if let Some(block) = lane.startable(self.delivery, now) {
                 lane.phase = Phase::Inserting;
+                lane.n_inserting_bytes = block.n_bytes;
                 started.push((lane.id, block));
             }
         }
@@ -168,7 +178,52 @@ impl Lanes {
         let lane = self.lanes.get_mut(&block.partition).filter(|lane| lane.id == id);
         let Some(lane) = lane else { return false };
         lane.phase = Phase::Stored(block.last + 1);
+        lane.circuit = None;
+        lane.n_inserting_bytes = 0;
         true
+    }
+
+    /// Notes that an insert failed for a reason that may pass: the same block is tried again, after a
+    /// while; `None` where its partition was lost.
+    pub(crate) fn failed(
+        &mut self,
+        id: LaneId,
+        block: Block,
+        now: Duration,
+        jitter: f64,
+    ) -> Option<Circuit> {
+        let lane = self.lanes.get_mut(&block.partition).filter(|lane| lane.id == id);
+        let lane = lane?;
+        lane.phase = Phase::Committed;
+        lane.n_inserting_bytes = 0;
+        lane.waiting.push_front(block);
+        Some(*lane.circuit.insert(Circuit::after(lane.circuit, now, jitter)))
+    }
+
+    /// When a block that failed is to be tried again.
+    pub(crate) fn retry_at(&self) -> Option<Duration> {
+        let waits = self.lanes.values().filter(|lane| lane.phase == Phase::Committed);
+        waits.filter_map(|lane| lane.circuit).map(|circuit| circuit.until()).min()
+    }
+
+    /// Partitions whose inserts fail.
+    pub(crate) fn failing(&self) -> impl Iterator<Item = i32> + '_ {
+        let failing = self.lanes.iter().filter(|(_, lane)| lane.circuit.is_some());
+        failing.map(|(partition, _)| *partition)
+    }
+
+    /// Bytes of their blocks.
+    pub(crate) fn n_failing_bytes(&self) -> usize {
+        let failing = self.lanes.values().filter(|lane| lane.circuit.is_some());
+        let bytes = |lane: &Lane| {
+            lane.n_inserting_bytes + lane.waiting.iter().map(|block| block.n_bytes).sum::<usize>()
+        };
+        failing.map(bytes).sum()
+    }
+
+    /// Every partition.
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = i32> + '_ {
+        self.lanes.keys().copied()
     }
 
     /// Notes that the rows of a block were refused. One of several messages is tried again as two
@@ -180,6 +235,7 @@ impl Lanes {
             return Refused::Message(block);
         }
         lane.phase = Phase::Committed;
+        lane.n_inserting_bytes = 0;
         for half in block.halves().into_iter().flatten().rev() {
             lane.waiting.push_front(half);
         }
@@ -216,7 +272,10 @@ impl Lane {
         needs.then(|| Intent::of(block))
     }
 
-    fn startable(&mut self, delivery: Delivery) -> Option<Block> {
+    fn startable(&mut self, delivery: Delivery, now: Duration) -> Option<Block> {
+        if self.circuit.is_some_and(|circuit| circuit.until() > now) {
+            return None;
+        }
         let block = self.waiting.front()?;
         let is_declared = block.declared.is_some() || block.n_rows == 0;
         let is_ready =

@@ -8,6 +8,7 @@
 
 mod block;
 mod body;
+mod circuit;
 mod consumer;
 mod dead_letters;
 mod ends;

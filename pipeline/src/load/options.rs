@@ -9,8 +9,8 @@ use volley_core::{
 use super::{BlockLimits, Delivery, body::BodyError, intent::UnknownIntent};
 use crate::{
     clickhouse::{
-        ClickHouseError, ClickHouseOptions, CreateTableError, Creation, Evolution, ForgetfulTable,
-        TableName,
+        ClickHouseError, ClickHouseOptions, CreateTableError, Creation, ErrorKind, Evolution,
+        ForgetfulTable, TableName,
     },
     kafka::{KafkaError, KafkaOptions},
 };
@@ -42,7 +42,8 @@ pub struct LoadOptions {
     pub until_idle: Option<Duration>,
     /// How long a passing failure is retried before it stops the run; for ever if `None`.
     pub retry_for: Option<Duration>,
-    /// Most payload bytes held; consumption pauses above it.
+    /// Most payload bytes held; consumption pauses above it. Where inserts of some partitions fail and
+    /// theirs take all of it, an eighth more is for the others.
     pub max_inflight_bytes: usize,
     /// What a payload may claim; one that claims more stops the run like a damaged one.
     pub payload_limits: layout::Options,
@@ -208,6 +209,13 @@ pub enum InsertProblem {
         /// What ClickHouse would do to the values.
         loss: Loss,
     },
+}
+
+impl InsertProblem {
+    /// Whether the same may go well later.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self, Self::ClickHouse(error) if error.kind() == ErrorKind::Transient)
+    }
 }
 
 /// At most ten of them: a schema may have thousands.

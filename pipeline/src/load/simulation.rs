@@ -204,7 +204,7 @@ impl Member {
 
     /// As `run/inserts.rs` does it; `answer` says whether the member hears that a commit succeeded.
     fn advance(&mut self, world: &mut World, mut answer: impl FnMut() -> bool) {
-        self.inserting.extend(self.lanes.start());
+        self.inserting.extend(self.lanes.start(self.now));
         let commits = self.lanes.commits();
         let mut is_done = true;
         for commit in &commits {
@@ -212,8 +212,17 @@ impl Member {
         }
         if is_done && answer() {
             commits.iter().for_each(|commit| self.lanes.committed(commit));
-            self.inserting.extend(self.lanes.start());
+            self.inserting.extend(self.lanes.start(self.now));
         }
+    }
+
+    /// The insert arrives or not, and what is heard of it is a failure that may pass.
+    fn fail_insert(&mut self, world: &mut World, index: usize, arrives: bool) {
+        let (lane, block) = self.inserting.swap_remove(index);
+        if arrives {
+            world.insert(&block);
+        }
+        self.lanes.failed(lane, block, self.now, 0.5);
     }
 
     /// The answer of an insert comes, or is lost.
@@ -256,7 +265,9 @@ fn simulate(seed: u64, delivery: Delivery) -> World {
                 if !member.inserting.is_empty() {
                     let index = rng.random_range(0..member.inserting.len());
                     // The request arrives, its answer does, or both.
-                    if rng.random_ratio(3, 4) {
+                    if rng.random_ratio(1, 5) {
+                        member.fail_insert(&mut world, index, rng.random_bool(0.5));
+                    } else if rng.random_ratio(3, 4) {
                         member.finish_insert(&mut world, index, rng.random_ratio(3, 4));
                     }
                 }

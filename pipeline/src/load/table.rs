@@ -16,8 +16,10 @@ pub(crate) struct Table {
     creation: Creation,
     evolution: Evolution,
     delivery: Delivery,
-    /// The insert statement of each schema for which the table has been looked at.
-    statements: Mutex<HashMap<Fingerprint, Arc<str>>>,
+    /// Whether it is reached in several ways, which may lead to different tables.
+    has_several_servers: bool,
+    /// The insert statement of each schema for which the table has been looked at, on each server.
+    statements: Mutex<HashMap<(usize, Fingerprint), Arc<str>>>,
 }
 
 impl Table {
@@ -27,20 +29,21 @@ impl Table {
             creation: options.creation.clone(),
             evolution: options.evolution,
             delivery: options.delivery,
+            has_several_servers: options.clickhouse.urls.len() > 1,
             statements: Mutex::default(),
         }
     }
 
-    /// The insert statement for a schema; the first time, looks whether the table fits it, creates the
-    /// table if it is missing, and adds the columns that are missing if it may.
+    /// The insert statement for a schema; the first time on a server, looks whether the table fits it,
+    /// creates the table if it is missing, and adds the columns that are missing if it may.
     pub(crate) async fn statement(
         &self,
-        server: &ClickHouse,
+        (index, server): (usize, &ClickHouse),
         fingerprint: Fingerprint,
         schema: &Schema,
     ) -> Result<Arc<str>, InsertProblem> {
         let mut statements = self.statements.lock().await;
-        if let Some(statement) = statements.get(&fingerprint) {
+        if let Some(statement) = statements.get(&(index, fingerprint)) {
             return Ok(statement.clone());
         }
         let table = match self.fetch(server).await? {
@@ -60,13 +63,13 @@ impl Table {
             (checked, _) => checked?,
         }
         let statement: Arc<str> = insert_into(&self.name.quoted(), schema).into();
-        statements.insert(fingerprint, statement.clone());
+        statements.insert((index, fingerprint), statement.clone());
         Ok(statement)
     }
 
     /// Looks at the table anew before the next insert of a schema. `false` where it would have anyway.
-    pub(crate) async fn forget(&self, fingerprint: Fingerprint) -> bool {
-        self.statements.lock().await.remove(&fingerprint).is_some()
+    pub(crate) async fn forget(&self, index: usize, fingerprint: Fingerprint) -> bool {
+        self.statements.lock().await.remove(&(index, fingerprint)).is_some()
     }
 
     /// Looks at the table before anything is read, and says what it is.
@@ -100,6 +103,14 @@ impl Table {
             .collect();
         let (name, engine) = (&self.name, &table.engine);
         tracing::info!(table = %name, engine, columns = columns.join(", "), "using the table as it is");
+        if self.has_several_servers && !table.is_shared() {
+            tracing::warn!(
+                table = %name,
+                engine,
+                "several addresses are given, and the table is not replicated: an insert that is sent \
+                 again elsewhere may be stored twice, unless they lead to the same server"
+            );
+        }
         if !table.is_replacing() && self.delivery == Delivery::AtLeastOnce {
             tracing::warn!(
                 table = %name,

@@ -12,6 +12,7 @@ mod broker_gone;
 mod clickhouse_gone;
 mod demo;
 mod dev;
+mod failover;
 mod full_disk;
 mod help;
 mod inspect;

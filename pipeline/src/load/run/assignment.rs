@@ -29,12 +29,8 @@ impl Loading {
                     }
                     self.lanes.gain(&partitions);
                     self.is_assigned = true;
-                    // New partitions come unpaused.
-                    if self.is_paused
-                        && let Err(error) = consumer.pause(self.planner.resuming())
-                    {
-                        tracing::warn!(%error, "cannot pause new partitions");
-                    }
+                    // New partitions are fetched, whatever was held of them before.
+                    self.held.retain(|partition| !partitions.contains(partition));
                     self.observer.assigned(&partitions);
                 }
                 Assignment::Lost(partitions) => self.lose(&partitions),
@@ -46,6 +42,7 @@ impl Loading {
 
     fn lose(&mut self, partitions: &HashSet<i32>) {
         tracing::info!(partitions = partitions.len(), "partitions given up");
+        self.held.retain(|partition| !partitions.contains(partition));
         self.n_inflight_bytes -= self.planner.forget(partitions);
         self.n_inflight_bytes -= self.lanes.lose(partitions);
         self.observer.lost(partitions);

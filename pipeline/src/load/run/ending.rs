@@ -1,6 +1,9 @@
 //! Holding back, noticing that there is nothing more, and finishing.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use super::{
     super::{LoadError, consumer::Consumer},
@@ -12,31 +15,35 @@ use super::{
 const MAX_LAST_COMMITS: u32 = 20;
 
 impl Loading {
-    /// Stops and starts fetching, so that no more than the allowed bytes are held.
+    /// Stops and starts fetching, so that no more than the allowed bytes are held, and nothing more of
+    /// partitions whose inserts fail.
     pub(super) fn throttle(&mut self, consumer: &Consumer) -> Result<(), LoadError> {
         self.observer.in_flight(self.n_inflight_bytes);
-        let limit = self.options.max_inflight_bytes;
-        let paused = if self.is_paused {
-            self.n_inflight_bytes > limit / 2
+        let failing_bytes = self.lanes.n_failing_bytes();
+        let all = self.options.max_inflight_bytes;
+        // What fails for long must not leave nothing for the others.
+        let limit = all.saturating_sub(failing_bytes).max(all / 8);
+        let bytes = self.n_inflight_bytes.saturating_sub(failing_bytes);
+        self.is_full = bytes > if self.is_full { limit / 2 } else { limit };
+        let mut held: HashSet<i32> = if self.is_full {
+            self.lanes.partitions().collect()
         } else {
-            self.n_inflight_bytes > limit
+            self.lanes.failing().collect()
         };
-        let n_unpaused = self.planner.resuming().count();
-        if paused == self.is_paused && (!paused || n_unpaused == self.n_unpaused) {
+        // A block that must be formed again needs its messages, however many they are.
+        for partition in self.planner.resuming() {
+            held.remove(&partition);
+        }
+        if held == self.held {
             return Ok(());
         }
-        self.n_unpaused = n_unpaused;
-        // A block that must be formed again needs its messages, however many they are.
-        let changed =
-            if paused { consumer.pause(self.planner.resuming()) } else { consumer.resume() };
-        changed.map_err(|error| consumer.error("pausing", error))?;
-        tracing::debug!(paused, bytes = self.n_inflight_bytes, "bytes in flight");
-        self.is_paused = paused;
+        let [stop, go_on] = [&held - &self.held, &self.held - &held];
+        consumer.hold(&stop, &go_on).map_err(|error| consumer.error("pausing", error))?;
+        tracing::debug!(held = held.len(), bytes = self.n_inflight_bytes, "bytes in flight");
         // A block that no further message can fill is due now.
-        if paused {
-            let open = self.planner.finish();
-            self.queue(open);
-        }
+        let open = self.planner.finish_of(&stop);
+        self.queue(open);
+        self.held = held;
         Ok(())
     }
 
@@ -66,6 +73,7 @@ impl Loading {
     ) -> Result<(), LoadError> {
         let mut result = Ok(());
         let mut n_commits_left = MAX_LAST_COMMITS;
+        self.is_draining = true;
         if !with_waiting {
             self.summary.messages_left += self.lanes.clear_waiting();
         }

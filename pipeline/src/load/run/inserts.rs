@@ -15,7 +15,7 @@ use super::{
     },
     Loading,
 };
-use crate::human::Causes;
+use crate::human::{Causes, Count, Seconds};
 
 /// Wait before an offset that could not be committed is tried again: as a rule the group is being
 /// rebalanced, and the answer tells who owns the partition.
@@ -56,7 +56,7 @@ impl Loading {
     }
 
     fn start_inserts(&mut self) {
-        for (lane, block) in self.lanes.start() {
+        for (lane, block) in self.lanes.start(self.start.elapsed()) {
             let inserter = self.inserter.clone();
             let schema = self.schemas.get(block.schema);
             self.inserts.spawn(async move {
@@ -82,10 +82,14 @@ impl Loading {
             self.refuse(lane, block, cause, dead_letters);
             return Ok(());
         }
+        let result = match result {
+            Err(problem) if problem.is_transient() => return self.retry(lane, block, problem),
+            result => result,
+        };
         self.n_inflight_bytes -= block.n_bytes;
+        let Block { partition, first, last, n_rows, n_bytes, .. } = block;
         let stored = match result {
-            Ok(Inserted::Stored { n_retries, is_reencoded, took }) => {
-                self.summary.retries += n_retries;
+            Ok(Inserted::Stored { is_reencoded, took }) => {
                 self.summary.inserts_reencoded += u64::from(is_reencoded);
                 Stored { queryable_at, took, is_reencoded }
             }
@@ -96,15 +100,10 @@ impl Loading {
                 }
                 return Ok(());
             }
-            // The lane stays closed in either case: were a later block of this partition committed,
-            // this one would be lost.
-            Ok(Inserted::Abandoned) => {
-                self.summary.messages_left += block.messages.len() as u64;
-                return Ok(());
-            }
-            Err(problem) => return Err(self.insert_error(&block, problem)),
+            // The lane stays closed: were a later block of this partition committed, this one would be
+            // lost.
+            Err(problem) => return Err(self.insert_error((partition, first, last), problem)),
         };
-        let Block { partition, first, last, n_rows, n_bytes, .. } = block;
         if !self.lanes.inserted(lane, &block) {
             tracing::debug!(partition, first, last, "inserted; the next owner repeats it");
             return Ok(());
@@ -117,6 +116,46 @@ impl Loading {
         self.observer.loaded(&block, &stored);
         let ms = stored.took.as_millis() as u64;
         tracing::debug!(partition, first, last, rows = n_rows, bytes = n_bytes, ms, "inserted");
+        Ok(())
+    }
+
+    /// Tries the block again after a while, for as long as the options say. The rest of its partition
+    /// waits; others go on.
+    fn retry(
+        &mut self,
+        lane: LaneId,
+        block: Block,
+        problem: InsertProblem,
+    ) -> Result<(), LoadError> {
+        let Block { partition, first, last, n_rows, n_bytes, .. } = block;
+        if self.is_draining {
+            tracing::warn!(partition, first, last, "{}; left in the topic", Causes(&problem));
+            self.n_inflight_bytes -= n_bytes;
+            self.summary.messages_left += block.messages.len() as u64;
+            return Ok(());
+        }
+        self.observer.retrying(&block);
+        let now = self.start.elapsed();
+        match self.lanes.failed(lane, block, now, rand::random()) {
+            None => self.n_inflight_bytes -= n_bytes,
+            Some(circuit)
+                if self.options.retry_for.is_some_and(|most| circuit.lasts(now) >= most) =>
+            {
+                return Err(self.insert_error((partition, first, last), problem));
+            }
+            Some(circuit) => {
+                self.summary.retries += 1;
+                let (rows, wait) = (Count(n_rows as u64), circuit.until().saturating_sub(now));
+                let wait = Seconds(wait);
+                tracing::warn!(
+                    partition,
+                    first,
+                    last,
+                    "{}; {rows} rows wait, next try in {wait}",
+                    Causes(&problem)
+                );
+            }
+        }
         Ok(())
     }
 
@@ -142,12 +181,16 @@ impl Loading {
         }
     }
 
-    fn insert_error(&self, block: &Block, problem: InsertProblem) -> LoadError {
+    fn insert_error(
+        &self,
+        (partition, first, last): (i32, i64, i64),
+        problem: InsertProblem,
+    ) -> LoadError {
         LoadError::Insert {
             topic: self.options.topic.clone(),
-            partition: block.partition,
-            first: block.first,
-            last: block.last,
+            partition,
+            first,
+            last,
             table: self.options.table.clone(),
             source: Box::new(problem),
         }

@@ -1,4 +1,5 @@
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -6,10 +7,11 @@ use std::{
 use tokio::task::JoinSet;
 
 use super::{
-    Block, BlockPlanner, LoadError, LoadObserver, LoadOptions, LoadSummary, consumer::Consumer,
-    dead_letters::DeadLetters, ends::EndsWatch, inserter::Inserter, lanes::Lanes, schemas::Schemas,
+    Block, BlockPlanner, InsertProblem, LoadError, LoadObserver, LoadOptions, LoadSummary,
+    consumer::Consumer, dead_letters::DeadLetters, ends::EndsWatch, inserter::Inserter,
+    lanes::Lanes, schemas::Schemas,
 };
-use crate::{clickhouse::ClickHouse, shutdown::Shutdown};
+use crate::shutdown::Shutdown;
 
 mod assignment;
 mod ending;
@@ -32,14 +34,12 @@ pub async fn load(
     shutdown: Shutdown,
     observer: Arc<dyn LoadObserver>,
 ) -> Result<LoadSummary, LoadError> {
-    let server = ClickHouse::connect(&options.clickhouse).await?;
-    observer.connected();
-    let inserter = Inserter::new(server, &options, shutdown.clone(), observer.clone());
-    let inserter = Arc::new(inserter);
-    inserter.check_table().await.map_err(|problem| LoadError::Table {
-        table: options.table.clone(),
-        source: Box::new(problem),
+    let inserter = Arc::new(Inserter::new(&options));
+    inserter.check_table().await.map_err(|problem| match problem {
+        InsertProblem::ClickHouse(error) => LoadError::ClickHouse(error),
+        problem => LoadError::Table { table: options.table.clone(), source: Box::new(problem) },
     })?;
+    observer.connected();
     let connecting = {
         let options = options.clone();
         tokio::task::spawn_blocking(move || Consumer::connect(&options))
@@ -79,9 +79,12 @@ struct Loading {
     inserts: JoinSet<Done>,
     schemas: Schemas,
     n_inflight_bytes: usize,
-    is_paused: bool,
-    /// Partitions that were not paused with the others.
-    n_unpaused: usize,
+    /// Whether as much is held as may be.
+    is_full: bool,
+    /// Partitions that are not fetched for now.
+    held: HashSet<i32>,
+    /// Whether nothing is tried again, because the run ends.
+    is_draining: bool,
     is_assigned: bool,
     last_activity: Instant,
     first_message: Option<Instant>,
@@ -104,8 +107,9 @@ impl Loading {
             start: Instant::now(),
             inserts: JoinSet::new(),
             n_inflight_bytes: 0,
-            is_paused: false,
-            n_unpaused: 0,
+            is_full: false,
+            held: HashSet::new(),
+            is_draining: false,
             is_assigned: false,
             last_activity: Instant::now(),
             first_message: None,
@@ -150,11 +154,17 @@ impl Loading {
 
     /// When there is something to do even if nothing comes.
     fn next_wake(&self) -> Instant {
-        let block_due = self.planner.deadline().and_then(|at| self.start.checked_add(at));
+        let since_start = |at: Option<Duration>| self.start.checked_add(at?);
+        let block_due = since_start(self.planner.deadline());
+        let retry_due = since_start(self.lanes.retry_at());
         let idle_due =
             self.options.until_idle.and_then(|idle| self.last_activity.checked_add(idle));
         let far = Instant::now() + Duration::from_secs(3600);
-        [block_due, idle_due, self.commit_again].into_iter().flatten().min().unwrap_or(far)
+        [block_due, retry_due, idle_due, self.commit_again]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(far)
     }
 
     fn queue(&mut self, blocks: Vec<Block>) {

@@ -1,5 +1,5 @@
 use std::{
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
@@ -22,6 +22,8 @@ enum Mode {
     Forward,
     /// Connections are accepted, and nothing ever comes back.
     Swallow,
+    /// Requests whose first line has this text are answered as a server with too many parts does.
+    Refuse(&'static str),
 }
 
 /// One life of the listener.
@@ -70,6 +72,12 @@ impl Proxy {
         self.serve(Mode::Swallow);
     }
 
+    /// Breaks all connections; from now on requests whose first line has this text fail.
+    pub(crate) fn refuse(&mut self, text: &'static str) {
+        self.cut();
+        self.serve(Mode::Refuse(text));
+    }
+
     /// Connections taken since the proxy stalled.
     pub(crate) fn n_swallowed(&self) -> usize {
         self.serving.as_ref().map_or(0, |serving| serving.open.lock().unwrap().len())
@@ -112,13 +120,42 @@ fn connect(
     client.set_nonblocking(false)?;
     let mut open = open.lock().unwrap();
     open.push(client.try_clone()?);
-    if mode == Mode::Forward {
-        let server = TcpStream::connect(target)?;
-        open.push(server.try_clone()?);
-        pipe(client.try_clone()?, server.try_clone()?);
-        pipe(server, client);
+    if mode == Mode::Swallow {
+        return Ok(());
     }
+    let server = TcpStream::connect(target)?;
+    open.push(server.try_clone()?);
+    match mode {
+        Mode::Refuse(text) => pipe_others(client.try_clone()?, server.try_clone()?, text),
+        _ => pipe(client.try_clone()?, server.try_clone()?),
+    }
+    pipe(server, client);
     Ok(())
+}
+
+/// Copies requests but those with a text in their first line, which are refused.
+fn pipe_others(mut client: TcpStream, mut server: TcpStream, text: &'static str) {
+    const REFUSAL: &str = "HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\n\
+        X-ClickHouse-Exception-Code: 252\r\nContent-Length: 61\r\n\r\n\
+        Code: 252. DB::Exception: Too many parts. (TOO_MANY_PARTS) ()";
+    thread::spawn(move || {
+        let mut bytes = vec![0; 64 * 1024];
+        // A request begins with what is read at once after an answer.
+        while let Ok(n) = client.read(&mut bytes)
+            && n > 0
+        {
+            let line = bytes[..n].split(|byte| *byte == b'\r').next().unwrap_or_default();
+            let is_refused = String::from_utf8_lossy(line).contains(text);
+            if is_refused {
+                let _ = client.write_all(REFUSAL.as_bytes());
+            }
+            if is_refused || server.write_all(&bytes[..n]).is_err() {
+                break;
+            }
+        }
+        let _ = client.shutdown(Shutdown::Both);
+        let _ = server.shutdown(Shutdown::Write);
+    });
 }
 
 /// Copies one direction until either side closes.
