@@ -1,7 +1,7 @@
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -15,7 +15,9 @@ use rdkafka::{
 use tokio::sync::Notify;
 
 use super::{LoadOptions, lanes::Commit};
-use crate::kafka::{ClientLog, KafkaError, create, is_in_process_broker, require_topic};
+use crate::kafka::{
+    ClientLog, KafkaError, KafkaOptions, create, is_in_process_broker, require_topic,
+};
 
 /// How long the broker has for an answer that is asked again if it does not come.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,7 +36,7 @@ pub(crate) enum Assignment {
 pub(crate) struct Consumer {
     inner: Arc<StreamConsumer<Context>>,
     topic: String,
-    brokers: String,
+    kafka: KafkaOptions,
 }
 
 impl Consumer {
@@ -74,7 +76,7 @@ impl Consumer {
         Ok(Self {
             inner: Arc::new(inner),
             topic: options.topic.clone(),
-            brokers: options.kafka.brokers.clone(),
+            kafka: options.kafka.clone(),
         })
     }
 
@@ -164,24 +166,28 @@ impl Consumer {
         &self,
         next_offsets: Vec<(i32, Option<i64>)>,
     ) -> Result<bool, KafkaError> {
-        let (consumer, topic) = (self.inner.clone(), self.topic.clone());
+        let (consumer, topic, kafka) = (self.inner.clone(), self.topic.clone(), self.kafka.clone());
         let asked = tokio::task::spawn_blocking(move || {
             let timeout = ANSWER_TIMEOUT;
+            let failed = || kafka.client_error("asking for the end");
             let next_offsets = if next_offsets.is_empty() {
-                committed(&consumer, &topic, timeout)?
+                committed(&consumer, &topic, timeout).map_err(failed())?
             } else {
                 next_offsets
             };
             for (partition, next) in next_offsets {
-                let (low, high) = consumer.fetch_watermarks(&topic, partition, timeout)?;
-                if next.is_some_and(|next| next.max(low) < high) {
+                let watermarks = consumer.fetch_watermarks(&topic, partition, timeout);
+                let (low, high) = watermarks.map_err(failed())?;
+                if let Some(next) = next.map(|next| next.max(low)).filter(|next| *next < high)
+                    && has_message(&kafka, &topic, partition, next)?
+                {
                     return Ok(false);
                 }
             }
-            Ok(true)
+            Ok::<bool, KafkaError>(true)
         });
         match asked.await {
-            Ok(result) => result.map_err(|source| self.error("asking for the end", source)),
+            Ok(result) => result,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
@@ -198,7 +204,7 @@ impl Consumer {
     }
 
     pub(crate) fn error(&self, action: &'static str, source: LibError) -> KafkaError {
-        KafkaError::Client { brokers: self.brokers.clone(), action, source }
+        KafkaError::Client { brokers: self.kafka.brokers.clone(), action, source }
     }
 }
 
@@ -236,6 +242,43 @@ impl Ends {
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
+}
+
+/// Whether a message lies at an offset or behind it. Offsets alone do not tell: a transaction ends
+/// with one that no message has.
+fn has_message(
+    kafka: &KafkaOptions,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+) -> Result<bool, KafkaError> {
+    let failed = || kafka.client_error("asking for the end");
+    let mut kafka = kafka.clone();
+    kafka.properties.retain(|property| property.key != "auto.offset.reset");
+    let config = kafka.client_config(
+        &[("group.id", "volley-load-end")],
+        &[
+            ("auto.offset.reset", "earliest"),
+            ("enable.auto.commit", "false"),
+            ("enable.partition.eof", "true"),
+        ],
+    )?;
+    let consumer: BaseConsumer<ClientLog> = create(&kafka, &config, ClientLog::default())?;
+    let mut from = TopicPartitionList::with_capacity(1);
+    from.add_partition_offset(topic, partition, Offset::Offset(offset))
+        .and_then(|()| consumer.assign(&from))
+        .map_err(failed())?;
+    let asked_at = Instant::now();
+    while let Some(left) = ANSWER_TIMEOUT.checked_sub(asked_at.elapsed()) {
+        match consumer.poll(left) {
+            Some(Ok(_)) => return Ok(true),
+            Some(Err(LibError::PartitionEOF(_))) => return Ok(false),
+            // Looks for the coordinator of a group that it will never join, among other things.
+            Some(Err(error)) => tracing::debug!(%error, "asking for the end"),
+            None => {}
+        }
+    }
+    Ok(true)
 }
 
 /// What the group has committed for each partition of the topic; 0 where nothing.
