@@ -175,6 +175,7 @@ impl Outbox {
                     self.producer.poll(Duration::from_millis(20));
                 }
                 Err((error, record)) => {
+                    self.check_fenced()?;
                     let bytes = record.payload.map_or(0, <[u8]>::len);
                     let reason = self.producer.context().reason().unwrap_or(error.to_string());
                     let (topic, what) = (record.topic.to_owned(), format!("{bytes} bytes"));
@@ -184,8 +185,19 @@ impl Outbox {
         }
     }
 
+    /// Another one may have begun, which librdkafka says of whatever is done next.
+    fn check_fenced(&self) -> Result<(), DlqError> {
+        match self.producer.client().fatal_error() {
+            Some((code, _)) if is_fenced(code) => {
+                Err(DlqError::Fenced { topic: self.letters.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn flush(&self) -> Result<(), DlqError> {
         let flushed = self.producer.flush(TRANSACTION_TIMEOUT);
+        self.check_fenced()?;
         if let Some(reason) = self.producer.context().reason() {
             let (topic, what) = (self.target.clone(), "a dead letter".to_owned());
             return Err(DlqError::NotTaken { topic, what, reason });
@@ -208,15 +220,12 @@ impl Drop for Outbox {
 }
 
 fn failed(action: &'static str, letters: &str, error: &LibError) -> DlqError {
-    use RDKafkaErrorCode::{
-        Fenced, InvalidProducerEpoch, ProducerFenced, TransactionalIdAuthorizationFailed,
-    };
     let code = error.rdkafka_error_code();
-    if let Some(Fenced | ProducerFenced | InvalidProducerEpoch) = code {
+    if code.is_some_and(is_fenced) {
         return DlqError::Fenced { topic: letters.to_owned() };
     }
     let hint = match code {
-        Some(TransactionalIdAuthorizationFailed) => {
+        Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed) => {
             "; allow transactional id volley-dlq-replay-TOPIC, or name one that is allowed by \
              --kafka transactional.id=ID"
         }
@@ -227,6 +236,11 @@ fn failed(action: &'static str, letters: &str, error: &LibError) -> DlqError {
         other => other.to_string(),
     };
     DlqError::Transaction { action, reason, hint }
+}
+
+fn is_fenced(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{Fenced, InvalidProducerEpoch, ProducerFenced};
+    matches!(code, Fenced | InvalidProducerEpoch | ProducerFenced)
 }
 
 struct Context {
@@ -243,6 +257,11 @@ impl Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // What is fatal to a transaction is an error of ours, and said there.
+        let level = match facility {
+            "FATAL" | "TXNERR" => RDKafkaLogLevel::Error,
+            _ => level,
+        };
         self.log.log(level, facility, message);
     }
 

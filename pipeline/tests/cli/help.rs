@@ -15,6 +15,10 @@ fn help_is_as_committed() {
     for command in ["produce", "load", "inspect", "view", "demo", "dev"] {
         check(&format!("help-{command}"), &[command, "--help"]);
     }
+    check("help-dlq", &["dlq", "--help"]);
+    for command in ["list", "show", "export", "replay"] {
+        check(&format!("help-dlq-{command}"), &["dlq", command, "--help"]);
+    }
 }
 
 #[test]

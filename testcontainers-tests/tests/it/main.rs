@@ -12,8 +12,10 @@ mod dictionaries;
 mod evolve;
 mod groups;
 mod kills;
+mod letters;
 mod nested;
 mod partitions;
+mod poison;
 mod processes;
 mod reaping;
 mod roundtrip;
@@ -42,6 +44,8 @@ const CASES: &[&[Case]] = &[
     dictionaries::CASES,
     damaged::CASES,
     dead_letters::CASES,
+    letters::CASES,
+    poison::CASES,
     security::CASES,
 ];
 

@@ -19,8 +19,8 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// Least that an error has of a line.
-const MIN_ERROR: usize = 30;
+/// Least that an error has of a line, however narrow the terminal.
+const MIN_ERROR: usize = 60;
 
 /// Longest of the other texts.
 const MAX_TEXT: usize = 40;

@@ -82,6 +82,13 @@ pub(crate) struct Message {
 }
 
 impl Topic<'_> {
+    /// The topic for its dead letters, with one partition.
+    pub(crate) fn dead_letters(&self) -> Self {
+        let name = format!("{}.dlq", self.name);
+        self.broker.0.create_topic(&name, 1).unwrap();
+        Self { broker: self.broker, name, group: random_name("group"), n_partitions: 1 }
+    }
+
     /// `volley produce` of made-up rows into this topic.
     pub(crate) fn produce(&self, arguments: &[&str]) -> Volley {
         self.produce_from("synthetic", arguments)
