@@ -14,7 +14,7 @@ use rdkafka::{
     producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer},
 };
 use volley::{
-    clickhouse::{ClickHouseOptions, CreateTable, Creation, Evolution, TableName},
+    clickhouse::{ClickHouseOptions, CreateTable, Creation, Evolution, TableName, TlsOptions},
     kafka::{KafkaOptions, Property},
     load::{BlockLimits, Delivery, LoadError, LoadOptions, LoadSummary, NoObserver, load},
     produce::{
@@ -227,6 +227,7 @@ impl<'a> Scenario<'a> {
                 user: self.stack.user.clone(),
                 password: self.stack.password.clone(),
                 timeout: PATIENCE,
+                tls: TlsOptions::default(),
             },
             table: self.table_name("rows"),
             creation: Creation::Create(CreateTable {

@@ -9,11 +9,11 @@ use volley_core::{
     layout,
 };
 
-use super::{env_vars, status};
+use super::{clickhouse_tls::ClickHouseTlsArgs, env_vars, kafka_properties::PropertyArgs, status};
 use crate::{
     clickhouse::ClickHouseOptions,
     human::{parse_bytes, parse_duration},
-    kafka::{KafkaOptions, Property, is_topic},
+    kafka::{KafkaOptions, is_topic},
 };
 
 /// Flags of every command that reaches Kafka.
@@ -21,8 +21,10 @@ use crate::{
 #[command(next_help_heading = "Kafka")]
 pub(crate) struct KafkaArgs {
     /// Addresses of the cluster, with commas between
-    #[arg(long, value_name = "HOST:PORT", env = env_vars::BROKERS, default_value = "127.0.0.1:9092")]
-    brokers: String,
+    ///
+    /// [default: bootstrap.servers of the properties, or 127.0.0.1:9092]
+    #[arg(long, value_name = "HOST:PORT", env = env_vars::BROKERS)]
+    brokers: Option<String>,
 
     /// Topic
     #[arg(long, value_name = "NAME", default_value = "volley", value_parser = parse_topic)]
@@ -30,15 +32,6 @@ pub(crate) struct KafkaArgs {
 
     #[command(flatten)]
     properties: PropertyArgs,
-}
-
-/// Settings of the Kafka client, whatever else a command needs to know of Kafka.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Kafka")]
-pub(crate) struct PropertyArgs {
-    /// Any librdkafka property; may be given several times
-    #[arg(long = "kafka", value_name = "KEY=VALUE")]
-    properties: Vec<Property>,
 }
 
 pub(crate) fn parse_topic(text: &str) -> Result<String, String> {
@@ -50,14 +43,8 @@ pub(crate) fn parse_topic(text: &str) -> Result<String, String> {
 
 impl KafkaArgs {
     pub(crate) fn options(&self, timeout: Duration) -> KafkaOptions {
-        self.properties.options(&self.brokers, timeout)
-    }
-}
-
-impl PropertyArgs {
-    pub(crate) fn options(&self, brokers: &str, timeout: Duration) -> KafkaOptions {
-        let (brokers, properties) = (brokers.to_owned(), self.properties.clone());
-        KafkaOptions { brokers, properties, timeout }
+        let brokers = self.properties.brokers(self.brokers.as_deref());
+        self.properties.options(&brokers, timeout)
     }
 }
 
@@ -94,6 +81,9 @@ pub(crate) struct ClickHouseArgs {
     /// File that holds the password; a line end after it does not count
     #[arg(long, value_name = "FILE", env = env_vars::CLICKHOUSE_PASSWORD_FILE)]
     password_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    tls: ClickHouseTlsArgs,
 }
 
 fn parse_url(text: &str) -> Result<String, String> {
@@ -115,11 +105,20 @@ fn parse_url(text: &str) -> Result<String, String> {
 impl ClickHouseArgs {
     pub(crate) fn options(self, timeout: Duration) -> anyhow::Result<ClickHouseOptions> {
         let password = match (self.password, &self.password_file) {
-            (Some(password), _) => Some(password),
+            (Some(password), _) => {
+                if std::env::var(env_vars::CLICKHOUSE_PASSWORD).as_ref() != Ok(&password) {
+                    tracing::warn!(
+                        "other users of this machine can see the value of --password; rather use \
+                         --password-file"
+                    );
+                }
+                Some(password)
+            }
             (None, Some(path)) => Some(read_secret(path)?),
             (None, None) => None,
         };
-        Ok(ClickHouseOptions { urls: self.urls, user: self.user, password, timeout })
+        let tls = self.tls.into();
+        Ok(ClickHouseOptions { urls: self.urls, user: self.user, password, timeout, tls })
     }
 }
 
@@ -216,20 +215,37 @@ pub(crate) struct RunArgs {
     pub(crate) format: Format,
 }
 
+/// In the help, after a command's own flags: by itself clap mixes flags of all commands among them, in
+/// an order that changes with every command that is added.
+const BEHIND_ALL: usize = 1000;
+
 /// What is said beside the results.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct LogArgs {
     /// Say more on standard error; twice for everything
-    #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "quiet")]
+    #[arg(
+        short,
+        long,
+        action = ArgAction::Count,
+        global = true,
+        conflicts_with = "quiet",
+        display_order = BEHIND_ALL
+    )]
     verbose: u8,
 
     /// Say nothing on standard error but errors
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = BEHIND_ALL)]
     quiet: bool,
 
     /// Colours: where the output is a terminal and NO_COLOR is not set, always, or never
-    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        global = true,
+        display_order = BEHIND_ALL
+    )]
     color: Color,
 }
 

@@ -1,11 +1,13 @@
 //! The command line: arguments to options, results to text or JSON.
 
 mod args;
+mod clickhouse_tls;
 mod demo;
 mod dev;
 mod dlq;
 mod env_vars;
 mod inspect;
+mod kafka_properties;
 mod load;
 mod observe;
 mod output;

@@ -11,8 +11,9 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 
 use super::{
-    args::{Format, PropertyArgs, parse_topic},
+    args::{Format, parse_topic},
     env_vars,
+    kafka_properties::PropertyArgs,
     output::{DIM, line},
 };
 use crate::{

@@ -3,7 +3,7 @@ use std::{fmt, future::Future, time::Duration};
 use bytes::{Bytes, BytesMut};
 use clickhouse::{Client, Compression, Row, RowOwned, RowRead};
 
-use super::ClickHouseError;
+use super::{ClickHouseError, TlsOptions, tls};
 
 /// The first version whose Arrow reader takes compressed buffers.
 pub const MIN_VERSION: (u32, u32) = (23, 11);
@@ -29,6 +29,8 @@ pub struct ClickHouseOptions {
     pub password: Option<String>,
     /// How long an answer to a query may take; an insert has three minutes.
     pub timeout: Duration,
+    /// Whom to trust at an HTTPS address.
+    pub tls: TlsOptions,
 }
 
 impl fmt::Debug for ClickHouseOptions {
@@ -66,7 +68,7 @@ impl ClickHouse {
     ///
     /// [`ClickHouseError`], within the options' timeout.
     pub async fn connect(url: &str, options: &ClickHouseOptions) -> Result<Self, ClickHouseError> {
-        let mut client = Client::default()
+        let mut client = tls::client(&options.tls)?
             .with_url(url)
             .with_compression(Compression::None)
             .with_product_info("volley", env!("CARGO_PKG_VERSION"));

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use crate::human::Seconds;
 
@@ -42,6 +42,16 @@ pub enum ClickHouseError {
     /// Nowhere to go.
     #[error("there is no clickhouse to load into; pass --clickhouse")]
     NoAddress,
+    /// A file for TLS.
+    #[error("{flag} {}: {reason}", path.display())]
+    Tls {
+        /// The flag that names it.
+        flag: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An exception of ClickHouse's.
     #[error("clickhouse at {url} refused: {message}")]
     Exception {
@@ -148,6 +158,7 @@ impl ClickHouseError {
             Self::Denied { .. }
             | Self::Credential { .. }
             | Self::NoAddress
+            | Self::Tls { .. }
             | Self::TooOld { .. }
             | Self::Answer { .. } => ErrorKind::Configuration,
         }
@@ -164,7 +175,7 @@ impl ClickHouseError {
         let url = url.to_owned();
         match error {
             Error::TimedOut => Self::TimedOut { url, timeout },
-            Error::Network(_) => Self::Unreachable { url, reason: innermost(&error) },
+            Error::Network(_) => Self::Unreachable { url, reason: with_way_out(innermost(&error)) },
             Error::BadResponse(text) => {
                 let (code, message) = parse_exception(&text);
                 if DENIALS.contains(&code) {
@@ -175,6 +186,17 @@ impl ClickHouseError {
             other => Self::Answer { url, reason: innermost(&other) },
         }
     }
+}
+
+/// rustls names what is wrong with the other side's certificate, or says what that said of ours.
+fn with_way_out(reason: String) -> String {
+    if reason.contains("UnknownIssuer") {
+        return format!("{reason}; name the authority of its certificate by --clickhouse-ca FILE");
+    }
+    if reason.contains("CertificateRequired") {
+        return format!("{reason}; show one by --clickhouse-cert FILE and --clickhouse-key FILE");
+    }
+    reason
 }
 
 fn innermost(error: &clickhouse::error::Error) -> String {

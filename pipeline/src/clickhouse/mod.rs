@@ -4,6 +4,7 @@ mod client;
 mod error;
 mod servers;
 mod table;
+mod tls;
 
 pub use client::{ClickHouse, ClickHouseOptions, MIN_VERSION};
 pub use error::{ClickHouseError, ErrorKind};
@@ -12,3 +13,4 @@ pub use table::{
     Column, CreateTable, CreateTableError, Creation, Evolution, ForgetfulTable, ParseTableError,
     TableInfo, TableName,
 };
+pub use tls::{Identity, TlsOptions};

@@ -63,6 +63,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::clickhouse::TlsOptions;
 
     fn servers(n_urls: usize) -> Servers {
         let url = |i: usize| format!("http://127.0.0.1:{}", i + 1);
@@ -71,6 +72,7 @@ mod tests {
             user: None,
             password: None,
             timeout: Duration::from_secs(1),
+            tls: TlsOptions::default(),
         })
     }
 

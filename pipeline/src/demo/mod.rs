@@ -19,6 +19,7 @@ use volley_embedded::{BrokerError, EmbeddedBroker, EmbeddedClickHouse};
 use crate::{
     clickhouse::{
         ClickHouseError, ClickHouseOptions, CreateTable, Creation, Evolution, Servers, TableName,
+        TlsOptions,
     },
     kafka::{KafkaOptions, Property},
     load::{BlockLimits, Delivery, LoadError, LoadOptions, LoadSummary, load},
@@ -186,6 +187,7 @@ async fn run(
         user: None,
         password: None,
         timeout: TIMEOUT,
+        tls: TlsOptions::default(),
     };
     let watch = Arc::new(Watch::new(observer));
 

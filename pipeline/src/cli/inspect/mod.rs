@@ -30,7 +30,8 @@ use self::{
     text::View,
 };
 use super::{
-    args::{Format, PayloadArgs, PropertyArgs},
+    args::{Format, PayloadArgs},
+    kafka_properties::PropertyArgs,
     output::print_error,
 };
 use crate::{

@@ -6,6 +6,7 @@ mod process;
 mod proxy;
 mod rows;
 mod snapshot;
+mod tls;
 
 use std::{
     ffi::OsStr,
@@ -21,6 +22,7 @@ pub(crate) use process::{Finished, Running, Volley};
 pub(crate) use proxy::Proxy;
 pub(crate) use rows::assert_same_rows;
 pub(crate) use snapshot::{assert_snapshot, mask};
+pub(crate) use tls::{Clients, TlsProxy};
 
 /// Longer than anything here takes, shorter than anyone waits.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
