@@ -61,17 +61,17 @@ impl Tethered {
         if !self.has_ended() {
             self.say("KILL");
         }
-        let ended = self.0.wait();
+        // First, because waiting closes what it is said by.
         self.say("KEEP");
-        ended
+        self.0.wait()
     }
 
     /// Ends it at once, wherever it is, and waits.
     pub(crate) fn kill(mut self) {
         // Not by way of the shell, which would take its time. It has the same number as the program.
         let _ = self.0.kill();
-        let _ = self.0.wait();
         self.say("KEEP");
+        let _ = self.0.wait();
     }
 
     /// Its number.

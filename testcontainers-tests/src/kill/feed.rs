@@ -28,7 +28,7 @@ const MESSAGES_PER_SECOND: u32 = 100;
 pub struct Feed {
     n_rows: Arc<AtomicU64>,
     is_over: Arc<AtomicBool>,
-    producing: JoinHandle<()>,
+    producing: Option<JoinHandle<()>>,
 }
 
 /// What a feed has put into the topic, each row once.
@@ -71,7 +71,7 @@ impl Feed {
             let n_messages = rows.load(Ordering::Acquire) / ROWS_PER_MESSAGE as u64;
             assert_eq!(acknowledged.load(Ordering::Acquire), n_messages, "not all acknowledged");
         });
-        Self { n_rows, is_over, producing }
+        Self { n_rows, is_over, producing: Some(producing) }
     }
 
     /// Rows that it has sent so far.
@@ -80,11 +80,22 @@ impl Feed {
     }
 
     /// Ends it, and waits until everything is acknowledged.
-    pub fn stop(self) -> Oracle {
-        self.is_over.store(true, Ordering::Release);
-        self.producing.join().unwrap();
+    pub fn stop(mut self) -> Oracle {
+        self.end().unwrap();
         let n_rows = self.n_rows.load(Ordering::Acquire);
         Oracle { n_rows, sum: (0..n_rows).map(|key| u64::from(value(key))).sum() }
+    }
+
+    fn end(&mut self) -> thread::Result<()> {
+        self.is_over.store(true, Ordering::Release);
+        self.producing.take().map_or(Ok(()), JoinHandle::join)
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        // Only where a test panics is it not over yet.
+        let _ = self.end();
     }
 }
 
