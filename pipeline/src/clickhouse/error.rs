@@ -147,6 +147,10 @@ impl ClickHouseError {
         match self {
             Self::Unreachable { .. } | Self::TimedOut { .. } => ErrorKind::Transient,
             Self::Exception { code, message, .. } => {
+                // Not ClickHouse's words: a gateway before it has none to pass on.
+                if *code == 0 {
+                    return ErrorKind::Transient;
+                }
                 let known = KINDS.iter().find(|(known, _)| known == code);
                 match known {
                     Some((_, kind)) => *kind,
@@ -241,6 +245,7 @@ mod tests {
                 .kind()
         };
         assert_eq!(kind(252, ""), ErrorKind::Transient);
+        assert_eq!(kind(0, "<h1>500 Internal Server Error</h1>"), ErrorKind::Transient);
         assert_eq!(kind(117, ""), ErrorKind::Data);
         assert_eq!(kind(516, ""), ErrorKind::Configuration);
         assert_eq!(kind(75, "errno: 28, strerror: No space left on device"), ErrorKind::Transient);
