@@ -41,6 +41,7 @@ mod rows;
 mod scenario;
 mod stack;
 mod tether;
+mod usage;
 
 pub use binary::volley_binary;
 pub use case::{Case, left_out, trials};
@@ -55,6 +56,7 @@ pub use proxy::{Fault, FaultProxy, Moment, Trap};
 pub use rows::{assert_same_rows, concat, difference, sorted};
 pub use scenario::{Message, Scenario};
 pub use stack::{Stack, StackKind, Stacks};
+pub use usage::Usage;
 
 use std::time::{Duration, Instant};
 

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use crate::{Scenario, eventually, jars, tether::Tethered, volley_binary};
+use crate::{Scenario, Usage, eventually, jars, tether::Tethered, volley_binary};
 
 /// A `volley load` that is under way. It is killed when the value is dropped, and does not outlive
 /// this process.
@@ -72,12 +72,9 @@ impl Member {
         jars::tail(&String::from_utf8_lossy(&said), 40)
     }
 
-    /// The most memory that it has had resident so far, in bytes; `None` where the system does not
-    /// say.
-    pub fn peak_rss(&self) -> Option<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+    /// What it uses.
+    pub fn usage(&self) -> Usage {
+        Usage::of(self.pid())
     }
 
     /// The number of its process.
@@ -88,6 +85,9 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("a loader has said:\n{}", self.said());
+        }
         if let Some(process) = self.process.take() {
             process.kill();
         }

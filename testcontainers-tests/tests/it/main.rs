@@ -21,6 +21,7 @@ mod reaping;
 mod roundtrip;
 mod schemas;
 mod security;
+mod storms;
 mod types;
 mod volley;
 
@@ -33,6 +34,7 @@ use volley_e2e::{Case, Choice, Stacks, left_out, reap_if_asked, trials};
 const CASES: &[&[Case]] = &[
     cluster::CASES,
     kills::CASES,
+    storms::CASES,
     processes::CASES,
     roundtrip::CASES,
     partitions::CASES,
