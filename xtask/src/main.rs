@@ -123,6 +123,12 @@ enum Task {
     /// its options, such as `--kills 20`; `cargo xtask kill-test -- --help` lists them. Exits with 1
     /// where a row is lost or there twice.
     KillTest(PassedOn),
+    /// Measure what `volley load` costs: CPU a million rows, and memory
+    ///
+    /// Builds the release binary, and feeds it from Apache Kafka and the embedded broker into an
+    /// endpoint that answers at once, and into ClickHouse's engine. `cargo xtask load-speed -- --help`
+    /// lists the options; `cargo xtask load-speed steady` measures the cases of that name.
+    LoadSpeed(PassedOn),
     /// Run the end-to-end suite in containers, on images made here
     ///
     /// For machines that reach no container registry: makes images that stand in for Redpanda, Apache
@@ -159,6 +165,7 @@ fn main() -> ExitCode {
         Task::ViewerTest { update_sizes } => viewer_test::run(update_sizes),
         Task::Bench(_) => tasks::bench(&passed_on()),
         Task::KillTest(_) => tasks::kill_test(&passed_on()),
+        Task::LoadSpeed(_) => tasks::load_speed(&passed_on()),
         Task::Standin(_) => standin::standin(&passed_on()),
         Task::Ci => tasks::ci(),
         Task::Setup => tasks::setup(),

@@ -1,6 +1,7 @@
 //! What each command does.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use anyhow::Result;
 
@@ -51,19 +52,31 @@ pub(crate) fn kafka(args: &[OsString]) -> Result<()> {
 
 /// Ends in the kill test, as [`demo`] does in the demo.
 pub(crate) fn kill_test(args: &[OsString]) -> Result<()> {
+    beside_volley("kill-test", &[], "debug", args)
+}
+
+/// Ends in the measurement of the loader, as [`demo`] does in the demo.
+pub(crate) fn load_speed(args: &[OsString]) -> Result<()> {
+    beside_volley("load-speed", &["--release"], "release", args)
+}
+
+/// Builds the binary that ships and becomes a program of the end-to-end suite that runs it.
+fn beside_volley(program: &str, profile: &[&str], folder: &str, args: &[OsString]) -> Result<()> {
     let needed = libchdb::tools()?.into_iter().chain([&tools::JAVA, &tools::MAVEN]);
     let features = features(needed)?;
     let library = libchdb::ensure()?;
-    // The loader that is killed, beside which the program looks for it.
-    let build = |package: &str| Run::cargo().args(["build", "--quiet", "--package", package]);
-    build("volley").args(["--bin", "volley"]).args(features).go_on_stderr()?;
-    let kill_test = Run::cargo()
-        .args(["run", "--quiet", "--package", "volley-e2e", "--bin", "kill-test"])
+    let build = Run::cargo().args(["build", "--package", "volley", "--bin", "volley"]);
+    build.args(profile).args(features).go_on_stderr()?;
+    let target = run::variable("CARGO_TARGET_DIR")
+        .map_or_else(|| workspace_root().join("target"), PathBuf::from);
+    let program = Run::cargo()
+        .args(["run", "--quiet", "--package", "volley-e2e", "--bin", program])
         .args(features)
         .args(["--"])
         .args(without_separator(args))
+        .env("VOLLEY_BIN", target.join(folder).join("volley"))
         .env("VOLLEY_LIBCHDB", library);
-    Err(kill_test.replace_us())
+    Err(program.replace_us())
 }
 
 /// In `cargo xtask demo -- --help`, the separator was for us.
