@@ -13,7 +13,7 @@ pub struct Machine {
     pub n_cpus: usize,
     /// Memory, bytes; 0 where the system does not say.
     pub memory_bytes: u64,
-    /// Operating system and its kernel's release.
+    /// Operating system and its kernel's version.
     pub kernel: String,
     /// Load average over 1, 5 and 15 minutes when this was asked.
     pub load: String,
@@ -26,14 +26,16 @@ impl Machine {
         let (cpuinfo, meminfo) = (read("/proc/cpuinfo"), read("/proc/meminfo"));
         let cpu = value(&cpuinfo, "model name").unwrap_or(std::env::consts::ARCH).to_owned();
         let kib = value(&meminfo, "MemTotal").and_then(|text| text.split(' ').next()?.parse().ok());
+        // What follows the version says who built it.
         let release = read("/proc/sys/kernel/osrelease");
+        let release = release.trim().split('-').next().unwrap_or_default();
         let load = read("/proc/loadavg");
         let load: Vec<_> = load.split(' ').take(3).collect();
         Self {
             cpu,
             n_cpus: thread::available_parallelism().map_or(1, usize::from),
             memory_bytes: kib.map_or(0, |kib: u64| kib * 1024),
-            kernel: format!("{} {}", std::env::consts::OS, release.trim()).trim().to_owned(),
+            kernel: format!("{} {release}", std::env::consts::OS).trim().to_owned(),
             load: load.join(" "),
         }
     }

@@ -129,6 +129,12 @@ enum Task {
     /// endpoint that answers at once, and into ClickHouse's engine. `cargo xtask load-speed -- --help`
     /// lists the options; `cargo xtask load-speed steady` measures the cases of that name.
     LoadSpeed(PassedOn),
+    /// Compare Volley with what else moves the same rows, on Apache Kafka and ClickHouse's engine
+    ///
+    /// Beside it: the same in Python, ClickHouse's Kafka engine, and rows one by one. What follows
+    /// `compare` goes to the comparison: `--quick` takes five minutes once everything is built.
+    /// `cargo xtask compare -- --help` lists the options. Linux only.
+    Compare(PassedOn),
     /// Run the end-to-end suite in containers, on images made here
     ///
     /// For machines that reach no container registry: makes images that stand in for Redpanda, Apache
@@ -166,6 +172,7 @@ fn main() -> ExitCode {
         Task::Bench(_) => tasks::bench(&passed_on()),
         Task::KillTest(_) => tasks::kill_test(&passed_on()),
         Task::LoadSpeed(_) => tasks::load_speed(&passed_on()),
+        Task::Compare(_) => tasks::compare(&passed_on()),
         Task::Standin(_) => standin::standin(&passed_on()),
         Task::Ci => tasks::ci(),
         Task::Setup => tasks::setup(),

@@ -199,6 +199,36 @@ pub(crate) fn bench(args: &[OsString]) -> Result<()> {
         .go()
 }
 
+/// Ends in the comparison, as [`demo`] does in the demo.
+pub(crate) fn compare(args: &[OsString]) -> Result<()> {
+    let set_up = libchdb::tools()?.into_iter().chain(python::tools()?);
+    let features = features(set_up.chain([&tools::JAVA, &tools::MAVEN]))?;
+    let library = libchdb::ensure()?;
+    let python = python::ensure()?;
+    let root = workspace_root();
+    Run::cargo()
+        .args([
+            "build",
+            "--release",
+            "--bins",
+            "--package",
+            "volley",
+            "--package",
+            "volley-benches",
+        ])
+        .args(features)
+        .dir(&root)
+        .go_on_stderr()?;
+    let compare = Run::cargo()
+        .args(["run", "--quiet", "--release", "--package", "volley-benches", "--bin", "compare"])
+        .args(features)
+        .args(["--"])
+        .args(without_separator(args))
+        .env("VOLLEY_LIBCHDB", library)
+        .env("VOLLEY_PYTHON", python);
+    Err(compare.replace_us())
+}
+
 pub(crate) fn ci() -> Result<()> {
     let mut steps = Steps::start();
     test_steps(&mut steps, &[])?;
