@@ -3,9 +3,12 @@
 import { assets } from "./assets.js";
 import { Client } from "./client.js";
 import { Columns } from "./columns.js";
+import { showEnvelope } from "./envelope.js";
 import { byId, count, el, ratio, share, size } from "./format.js";
+import { fragment } from "./fragment.js";
 import { Grid } from "./grid.js";
 import { Hex } from "./hex.js";
+import { startLive } from "./live.js";
 import { ByteMap } from "./map.js";
 import { startOpening } from "./open.js";
 import { Regions } from "./regions.js";
@@ -24,6 +27,8 @@ const grid = new Grid({ onColumn: showColumn, onFault: showByte });
 const hex = new Hex({ onRegion: showRegion, onColumn: backToColumn });
 const map = new ByteMap({ onRegion: showRegion });
 
+/** Topics and files of `volley view`, where it serves the page. */
+let live = null;
 /** The open payload, or null. */
 let open = null;
 /** Record batches that wait for the payload that has their schema. */
@@ -43,35 +48,43 @@ function close() {
   for (const part of [columns, grid, hex, map]) part.clear();
   byId("strip").replaceChildren();
   byId("schema").replaceChildren();
+  showEnvelope(null);
+  live?.closed();
+  fragment.set({ file: null, topic: null, partition: null, offset: null });
   byId("file").textContent = "";
   document.title = "Volley: Arrow IPC inspector";
 }
 
-async function take(name, promise) {
+/** Opens what `promise` gives. `from` says where it is, of a message with its envelope. */
+async function take(name, promise, from = {}) {
   const waiting = bare && { name: bare.name, bytes: await bare.bytes };
   bare = null;
   close();
   const attempt = attempts;
+  fragment.set(from.state ?? {});
   state("busy");
   byId("busy-text").textContent = `Opening ${name}…`;
   try {
     const bytes = await promise;
     const opened = waiting ? await Client.open(waiting.bytes, bytes) : await Client.open(bytes);
     if (attempt !== attempts) return opened.client.end();
-    await show(waiting ? waiting.name : name, opened);
+    await show(waiting ? waiting.name : name, opened, from);
   } catch (error) {
     if (attempt === attempts) fail(waiting ? `The schema of ${name} cannot be used: ${error.message}` : error.message);
   }
 }
 
 function fail(message) {
+  const { hash } = location;
   close();
+  // What could not be opened is what the address names all the same.
+  history.replaceState(null, "", hash || location.pathname + location.search);
   byId("failed-text").textContent = message;
   state("failed");
   byId("failed-back").focus();
 }
 
-async function show(name, { client, summary, map: raw }) {
+async function show(name, { client, summary, map: raw }, from) {
   const regions = new Regions(raw, summary);
   const paths = summary.inspection.columns.map((column) => column.path);
   open = { client, summary, regions, paths };
@@ -79,6 +92,7 @@ async function show(name, { client, summary, map: raw }) {
   byId("file").textContent = name;
   document.title = `${name} · Volley`;
   strip(summary);
+  showEnvelope(from.envelope ? from : null, client, (by) => live.step(by));
   showVerdict(summary, {
     onByte: showByte,
     onSchema: () => {
@@ -188,6 +202,7 @@ addEventListener("theme-changed", () => {
 addEventListener("keydown", (event) => {
   if (event.target.closest("input, select") || event.ctrlKey || event.metaKey || event.altKey) return;
   const keys = { o: () => byId("open").click(), t: () => byId("theme").click(), "[": () => step(-1), "]": () => step(1) };
+  if (live) Object.assign(keys, { m: () => byId("list").click(), p: () => byId("tail").hidden || byId("tail-pause").click(), ",": () => live.step(-1), ".": () => live.step(1) });
   if (open) Object.assign(keys, { Escape: leave, c: () => focusPane("tab-columns", "sizes"), r: () => focusPane("tab-rows", "grid"), b: () => focusPane("tab-bytes", "hex") });
   keys[event.key]?.();
 });
@@ -199,5 +214,6 @@ function focusPane(tab, id) {
 
 state("empty");
 startOpening(take);
+startLive(take).then((started) => (live = started));
 // Ready before the first payload comes; opening one says what failed.
 assets().catch(() => {});

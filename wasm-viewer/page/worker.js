@@ -35,6 +35,7 @@ const calls = {
     }
     return found;
   },
+  envelope: (envelope) => JSON.parse(payload.envelope(JSON.stringify(envelope))),
   region: (index) => JSON.parse(payload.region(index)),
   bytes: (offset, count) => payload.bytes(offset, count),
 };

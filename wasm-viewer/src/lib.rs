@@ -4,7 +4,7 @@
 //! Summaries and rows come as JSON, the byte map and bytes as typed arrays, whose memory a worker
 //! can hand over. `types.d.ts` describes the JSON.
 
-use volley_core::view::{REGION_KINDS, RegionMap, View};
+use volley_core::view::{Envelope, REGION_KINDS, RegionMap, View};
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -34,6 +34,19 @@ impl Payload {
     #[wasm_bindgen(unchecked_return_type = "Json<Summary>")]
     pub fn summary(&self) -> String {
         json(&self.view.summary())
+    }
+
+    /// Holds the Kafka message that the payload came in against it.
+    ///
+    /// # Errors
+    /// Where `envelope` is not the JSON of an `Envelope`.
+    #[wasm_bindgen(unchecked_return_type = "Json<EnvelopeCheck>")]
+    pub fn envelope(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Json<Envelope>")] envelope: &str,
+    ) -> Result<String, JsError> {
+        let envelope: Envelope = serde_json::from_str(envelope).map_err(JsError::from)?;
+        Ok(json(&self.view.check_envelope(&envelope)))
     }
 
     /// The byte map.

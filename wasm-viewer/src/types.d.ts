@@ -135,3 +135,33 @@ export interface RegionDetail {
   codec: "none" | "lz4" | "zstd" | null;
   is_stored_raw: boolean;
 }
+
+/** Bytes that are text most of the time. */
+type Text = string | { hex: string };
+
+export interface Envelope {
+  headers?: { name: string; value: Text | null }[];
+  /** Most bytes of a message that the topic takes, where that is known. */
+  max_message_bytes?: number | null;
+  /** How the broker compresses messages of the topic by itself, where it does. */
+  compression?: string | null;
+}
+
+export interface EnvelopeCheck {
+  checksum: "ok" | "mismatch" | "absent";
+  headers: HeaderCheck[];
+  /** Of the payload, 8 hex digits. */
+  crc32c: string;
+  limit_bytes: number;
+  /** The payload as a part of `limit_bytes`. */
+  limit_share: number;
+  notes: string[];
+}
+
+export interface HeaderCheck {
+  name: string;
+  value: Text | null;
+  status: "ok" | "mismatch" | "unreadable" | null;
+  /** What it would have to be to fit the payload, where it does not. */
+  expected: string | null;
+}

@@ -8,14 +8,20 @@ use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
 /// The page's modules, each after those that it imports.
-const MODULES: [&str; 15] = [
+const MODULES: [&str; 21] = [
     "format.js",
+    "fragment.js",
+    "api.js",
     "theme.js",
     "regions.js",
     "scroller.js",
     "assets.js",
     "client.js",
     "columns.js",
+    "messages.js",
+    "sources.js",
+    "envelope.js",
+    "live.js",
     "grid.js",
     "hex.js",
     "map.js",

@@ -9,10 +9,12 @@ use sha2::{Digest, Sha256};
 use crate::cache::{CacheLock, cache_dir};
 use crate::run::{self, Run, workspace_root};
 use crate::viewer::{self, SINGLE_FILE};
-use crate::{tools, wasm};
+use crate::{libchdb, tasks, tools, wasm};
 
 /// Names a browser.
 const VARIABLE: &str = "VOLLEY_CHROMIUM";
+/// Runs on the embedded broker, and on Apache Kafka.
+const LIVE: &str = "live.test.mjs";
 /// By name on `PATH`, and where macOS keeps programs.
 const BROWSERS: [&str; 7] = [
     "chromium",
@@ -52,23 +54,56 @@ pub(crate) fn run(is_update: bool) -> Result<()> {
     }
     let tests = workspace_root().join("wasm-viewer/tests");
     let mut files = vec!["sizes.test.mjs", "native.test.mjs"];
-    files.extend(browser.is_some().then_some("page.test.mjs"));
+    let binary = match browser.is_some() {
+        true => Some(binary()?),
+        false => None,
+    };
+    files.extend(browser.iter().flat_map(|_| ["page.test.mjs", LIVE]));
     let paths = files.iter().map(|file| tests.join(file));
-    let mut node = Run::new("node")
-        .args(["--test", "--test-reporter=spec", "--test-timeout=600000"])
-        .args(paths)
-        .env("VOLLEY_VIEWER", &folder)
-        .env("VOLLEY_VIEWER_FILE", folder.join(SINGLE_FILE))
-        .env("VOLLEY_FIXTURES", &fixtures)
-        .env("VOLLEY_TARGET", wasm::target_folder(&workspace_root())?)
-        .env("VOLLEY_NODE_MODULES", modules);
-    if let Some(browser) = browser {
-        node = node.env(VARIABLE, browser);
-    }
+    let node = || -> Run {
+        let mut node = Run::new("node")
+            .args(["--test", "--test-reporter=spec", "--test-timeout=600000"])
+            .env("VOLLEY_VIEWER", &folder)
+            .env("VOLLEY_VIEWER_FILE", folder.join(SINGLE_FILE))
+            .env("VOLLEY_FIXTURES", &fixtures)
+            .env("VOLLEY_NODE_MODULES", &modules);
+        if let Some(browser) = &browser {
+            node = node.env(VARIABLE, browser);
+        }
+        if let Some(Binary { volley, libchdb, .. }) = &binary {
+            node = node.env("VOLLEY_BINARY", volley).env("VOLLEY_LIBCHDB", libchdb);
+        }
+        node
+    };
+    let mut all = node().args(paths);
     if is_update {
-        node = node.env("VOLLEY_UPDATE_SIZES", "1");
+        all = all.env("VOLLEY_UPDATE_SIZES", "1");
     }
-    node.go_on_stderr()
+    all.go_on_stderr()?;
+    match &binary {
+        Some(Binary { kafka, .. }) => {
+            node().args([tests.join(LIVE)]).env("VOLLEY_KAFKA_BINARY", kafka).go_on_stderr()
+        }
+        None => Ok(()),
+    }
+}
+
+/// `volley`, which serves the page, and the engine that its embedded stack needs beside the broker.
+struct Binary {
+    volley: PathBuf,
+    libchdb: PathBuf,
+    /// The end-to-end suite's Apache Kafka.
+    kafka: PathBuf,
+}
+
+fn binary() -> Result<Binary> {
+    let tools = libchdb::tools()?.into_iter().chain([&tools::JAVA, &tools::MAVEN]);
+    let features = tasks::features(tools)?;
+    let root = workspace_root();
+    Run::cargo().args(["build", "--package", "volley"]).args(features).dir(&root).go_on_stderr()?;
+    let built = wasm::target_folder(&root)?.join("debug");
+    let (volley, kafka) = (built.join("volley"), built.join("kafka"));
+    Ok(Binary { volley, kafka, libchdb: libchdb::ensure()? })
 }
 
 /// A folder with the packages of the tests, filled once for each set of versions.

@@ -13,6 +13,7 @@ mod cache;
 mod cells;
 mod column;
 mod dictionaries;
+mod envelope;
 mod extremes;
 mod looks;
 mod map;
@@ -28,6 +29,7 @@ use serde::Serialize;
 use self::{cache::Cache, extremes::Progress};
 pub use self::{
     cells::{CellKind, MAX_CELL},
+    envelope::{Envelope, EnvelopeCheck, Header},
     extremes::Extremes,
     looks::{Looks, looks_like},
     map::{NO_COLUMN, NO_MESSAGE, REGION_KINDS, RegionDetail, RegionMap},
