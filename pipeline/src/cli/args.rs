@@ -20,9 +20,8 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Kafka")]
 pub(crate) struct KafkaArgs {
-    /// Addresses of the cluster, with commas between
-    ///
-    /// [default: bootstrap.servers of the properties, or 127.0.0.1:9092]
+    /// Addresses of the cluster, with commas between [default: bootstrap.servers of --kafka, or
+    /// 127.0.0.1:9092]
     #[arg(long, value_name = "HOST:PORT", env = env_vars::BROKERS)]
     brokers: Option<String>,
 
@@ -235,7 +234,7 @@ pub(crate) struct LogArgs {
     verbose: u8,
 
     /// Say nothing on standard error but errors
-    #[arg(short, long, global = true, display_order = BEHIND_ALL)]
+    #[arg(short, long, global = true, display_order = BEHIND_ALL + 1)]
     quiet: bool,
 
     /// Colours: where the output is a terminal and NO_COLOR is not set, always, or never
@@ -244,7 +243,7 @@ pub(crate) struct LogArgs {
         value_name = "WHEN",
         default_value = "auto",
         global = true,
-        display_order = BEHIND_ALL
+        display_order = BEHIND_ALL + 2
     )]
     color: Color,
 }

@@ -229,7 +229,7 @@ fn print(
     line(out, "inserts", inserts)?;
     if summary.dead_letters > 0 {
         let count = Count(summary.dead_letters);
-        line(out, "put aside", format!("{count} messages; see their headers volley-dlq-…"))?;
+        line(out, "put aside", format!("{count} messages; see volley dlq list"))?;
     }
     let rate = PerSecond(summary.rows_loaded, summary.elapsed);
     line(out, "time", format!("{}, {rate} rows", Seconds(summary.elapsed)))?;

@@ -1,12 +1,13 @@
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    hash::{BuildHasher as _, RandomState},
     sync::Arc,
 };
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{DlqError, Letter, LetterId, Progress, Reader, letter::Entry, reader::Range};
+use super::{DlqError, Letter, LetterId, Origin, Progress, Reader, letter::Entry, reader::Range};
 use crate::kafka::FetchedMessage;
 
 /// Which dead letters are meant; every condition that is set has to hold.
@@ -33,6 +34,8 @@ pub(crate) struct Found {
     pub(crate) causes: BTreeMap<String, u64>,
     /// Letters that the filter would take, had they not been replayed.
     pub(crate) n_replayed: u64,
+    /// Letters that are the same message as one before, and count as that one.
+    pub(crate) n_repeated: u64,
 }
 
 /// The letters that a filter takes, and where to read them.
@@ -83,7 +86,7 @@ impl Filter {
 }
 
 impl Selection {
-    /// Reads the whole topic, to know what was replayed. Keeps under 100 bytes of each letter.
+    /// Reads the whole topic, to know what was replayed. Keeps some 100 bytes of each letter.
     ///
     /// # Errors
     ///
@@ -99,12 +102,9 @@ impl Selection {
             index.add(filter, partition, &message);
             Ok::<(), DlqError>(())
         })?;
-        let missing = filter.ids.iter().find(|id| !index.letters.contains_key(*id));
+        let missing = filter.ids.iter().find(|id| !index.identities.contains_key(*id));
         if let Some(id) = missing
             && !reader.is_stopped()
-            && filter.causes.is_empty()
-            && filter.since.is_none()
-            && filter.partition.is_none()
         {
             return Err(DlqError::NoLetter { topic: reader.topic().to_owned(), id: *id });
         }
@@ -137,40 +137,72 @@ impl Selection {
     }
 }
 
-/// The letters of a topic that a filter takes, before its limit.
+/// Tells one message from another: a loader that crashes before it commits writes the same message
+/// twice, and it is to be replayed once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Identity(u64);
+
+/// All letters of a topic, and among them those that a filter takes, before its limit.
 #[derive(Debug, Default)]
 struct Index {
-    /// The cause, and whether it was replayed.
-    letters: BTreeMap<LetterId, (Arc<str>, LetterState)>,
+    /// Of every letter.
+    identities: HashMap<LetterId, Identity>,
+    replayed: HashSet<Identity>,
+    /// Those that the filter takes, with their cause.
+    letters: BTreeMap<LetterId, Arc<str>>,
     /// Each cause once.
     causes: HashSet<Arc<str>>,
+    hasher: RandomState,
 }
 
 impl Index {
     fn add(&mut self, filter: &Filter, partition: i32, message: &FetchedMessage) {
         match Entry::of(partition, message) {
             Entry::Receipt { offset } => {
-                if let Some((_, state)) = self.letters.get_mut(&LetterId { partition, offset }) {
-                    *state = LetterState::Replayed;
+                let id = LetterId { partition, offset };
+                self.replayed.extend(self.identities.get(&id));
+            }
+            Entry::Letter(letter) => {
+                self.identities.insert(letter.id, self.identity(&letter, message));
+                if filter.takes(&letter) {
+                    let known = self.causes.get(&*letter.cause).cloned();
+                    let cause = known.unwrap_or_else(|| {
+                        let cause: Arc<str> = letter.cause.into();
+                        self.causes.insert(cause.clone());
+                        cause
+                    });
+                    self.letters.insert(letter.id, cause);
                 }
             }
-            Entry::Letter(letter) if filter.takes(&letter) => {
-                let known = self.causes.get(&*letter.cause).cloned();
-                let cause = known.unwrap_or_else(|| {
-                    let cause: Arc<str> = letter.cause.into();
-                    self.causes.insert(cause.clone());
-                    cause
-                });
-                self.letters.insert(letter.id, (cause, LetterState::Waiting));
-            }
-            Entry::Letter(_) => {}
         }
+    }
+
+    fn identity(&self, letter: &Letter, message: &FetchedMessage) -> Identity {
+        Identity(match &letter.origin {
+            Some(Origin { topic, partition, offset }) => {
+                // Offsets begin anew in a topic that is made anew.
+                let place = (topic, partition, offset, letter.timestamp);
+                self.hasher.hash_one((place, &message.value))
+            }
+            None => self.hasher.hash_one(letter.id),
+        })
     }
 
     fn select(self, filter: &Filter, ranges: &[Range]) -> Selection {
         let mut found = Found::default();
         let mut ids = BTreeMap::new();
-        for (id, (cause, state)) in self.letters {
+        let mut seen = HashSet::new();
+        for (id, cause) in self.letters {
+            let Some(identity) = self.identities.get(&id) else { continue };
+            if !seen.insert(identity) {
+                found.n_repeated += 1;
+                continue;
+            }
+            let state = if self.replayed.contains(identity) {
+                LetterState::Replayed
+            } else {
+                LetterState::Waiting
+            };
             found.n_replayed += u64::from(state == LetterState::Replayed);
             if state == LetterState::Waiting || filter.with_replayed {
                 *found.causes.entry(cause.to_string()).or_default() += 1;
@@ -220,7 +252,7 @@ mod tests {
                     ("volley-dlq-code", if offset == 5 { "117" } else { "0" }),
                     ("volley-dlq-topic", "t"),
                     ("volley-dlq-partition", &partition),
-                    ("volley-dlq-offset", "0"),
+                    ("volley-dlq-offset", &time),
                     ("volley-dlq-time", &time),
                 ],
             );
@@ -259,6 +291,41 @@ mod tests {
         );
         let ids = ["0/3", "0/6"].map(|id| id.parse().unwrap()).into();
         check(Filter { ids, ..Filter::default() }, &[3, 6]);
+    }
+
+    #[test]
+    fn a_message_that_was_written_twice_is_one() {
+        let letter = |offset: i64, origin: &str| {
+            message(
+                offset,
+                &[
+                    ("volley-dlq-cause", "damaged"),
+                    ("volley-dlq-topic", "t"),
+                    ("volley-dlq-partition", "0"),
+                    ("volley-dlq-offset", origin),
+                ],
+            )
+        };
+        let all = Filter::default();
+        let second = Filter { ids: [LetterId { partition: 0, offset: 1 }].into(), ..all.clone() };
+        for (filter, expected) in [(&all, vec![0, 2]), (&second, vec![1])] {
+            let mut index = Index::default();
+            let letters = [letter(0, "7"), letter(1, "7"), letter(2, "8")];
+            letters.iter().for_each(|letter| index.add(filter, 0, letter));
+            let selection = index.select(filter, &[]);
+            let offsets: Vec<_> = selection.ids.keys().map(|id| id.offset).collect();
+            assert_eq!(offsets, expected);
+            assert_eq!(selection.found.n_repeated, u64::from(filter.ids.is_empty()));
+        }
+        // Replayed as the one, it is replayed as the other.
+        let mut index = Index::default();
+        index.add(&second, 0, &letter(0, "7"));
+        index.add(&second, 0, &letter(1, "7"));
+        let headers = receipt(LetterId { partition: 0, offset: 0 }, "t", Timestamp::UNIX_EPOCH);
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, &**value)).collect();
+        index.add(&second, 0, &message(2, &headers));
+        let selection = index.select(&second, &[]);
+        assert_eq!((selection.len(), selection.found.n_replayed), (0, 1));
     }
 
     #[test]

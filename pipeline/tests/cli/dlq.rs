@@ -228,6 +228,23 @@ fn what_is_replayed_goes_back_once() {
     assert_eq!(letters.topic.ends(), [1, 3]);
 }
 
+/// As after a loader that crashed before it committed.
+#[test]
+fn what_was_put_aside_twice_goes_back_once() {
+    let letters = Letters::new();
+    for offset in [7, 7, 8] {
+        let topic = &letters.topic.name;
+        letters.put(Some(b"{}"), "damaged", None, "byte 0", topic, 0, offset);
+    }
+    let run = letters.run("list", &[]).run().succeeds();
+    assert!(run.stdout.ends_with("2 dead letters: 2 damaged; 1 lies there twice\n"), "{run}");
+    let run = letters.run("replay", &["--format", "json"]).run().succeeds();
+    assert_eq!(run.count("replayed"), 2, "{run}");
+    let run = letters.run("replay", &["0/1", "--format", "json"]).run().succeeds();
+    assert_eq!((run.count("replayed"), run.count("replayed_before")), (0, 1), "{run}");
+    assert_eq!(letters.topic.ends(), [2, 0]);
+}
+
 #[test]
 fn what_comes_from_elsewhere_goes_where_it_is_told_to() {
     let letters = Letters::of_every_sort();

@@ -1,11 +1,15 @@
 //! Secrets are used, and never told: not in logs, errors or results, and not to other users of the
 //! machine.
 
-use std::fs;
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
 
 use tempfile::NamedTempFile;
 
-use crate::support::{Finished, PASSWORD, USER, Volley, broker, database, volley};
+use crate::support::{Finished, PASSWORD, PATIENCE, USER, Volley, broker, database, volley};
 
 const IN_FILE: &str = "f1le-hunter2";
 const IN_ENVIRONMENT: &str = "env-hunter2";
@@ -36,6 +40,15 @@ fn file() -> NamedTempFile {
     file
 }
 
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 #[test]
 fn nothing_that_is_said_has_a_secret() {
     let Some(database) = database() else {
@@ -45,8 +58,14 @@ fn nothing_that_is_said_has_a_secret() {
     check(with_secrets(topic.produce(&["--rows", "500"]), &file).run().succeeds());
     topic.put(0, Some(b"not arrow"), &[]);
 
-    let mut load = with_secrets(topic.load(database.url(), &database.table()), &file).start();
+    let load = topic.load(database.url(), &database.table()).args(["--metrics", "127.0.0.1:0"]);
+    let mut load = with_secrets(load, &file).start();
+    let said = load.wait_for_stderr("/metrics");
+    let (_, address) = said.split_once("serving metrics at http://").unwrap();
     load.wait_for_stderr("inserted");
+    let metrics = get(address.split_once("/metrics").unwrap().0, "/metrics");
+    assert!(metrics.contains("volley_load_"), "{metrics}");
+    assert!(SECRETS.iter().all(|secret| !metrics.contains(secret)), "{metrics}");
     let arguments = fs::read(format!("/proc/{}/cmdline", load.pid())).unwrap();
     let arguments = String::from_utf8_lossy(&arguments);
     assert!(arguments.contains("--kafka-file"), "{arguments}");

@@ -156,7 +156,7 @@ fn cells(letter: &Letter, topic: &str) -> Vec<String> {
     vec![letter.id.to_string(), origin, time, cause, size]
 }
 
-/// `7 dead letters: 4 refused, 3 damaged; 1 was replayed (--all)`
+/// `7 dead letters: 4 refused, 3 damaged; 1 was replayed (--all); 2 lie there twice`
 pub(super) fn print_found(out: &mut dyn Write, found: &Found, n_replayed: u64) -> io::Result<()> {
     let n_letters = found.n_letters();
     let count = match n_letters {
@@ -176,5 +176,11 @@ pub(super) fn print_found(out: &mut dyn Write, found: &Found, n_replayed: u64) -
         1 => "; 1 was replayed (--all)".to_owned(),
         n => format!("; {} were replayed (--all)", Count(n)),
     };
-    writeln!(out, "{BOLD}{count}{BOLD:#}{colon}{}{DIM}{replayed}{DIM:#}", causes.join(", "))
+    let repeated = match found.n_repeated {
+        0 => String::new(),
+        1 => "; 1 lies there twice".to_owned(),
+        n => format!("; {} lie there twice", Count(n)),
+    };
+    let causes = causes.join(", ");
+    writeln!(out, "{BOLD}{count}{BOLD:#}{colon}{causes}{DIM}{replayed}{repeated}{DIM:#}")
 }

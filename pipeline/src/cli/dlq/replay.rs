@@ -15,15 +15,16 @@ use crate::{
 };
 
 const DETAILS: &str = "\
-Once the cause is mended, this sends them back as they were: the same bytes, key and headers, to the
-partition where they were, with one header more, volley-dlq-replayed-from. A topic named by --to gets
-them by key.
+Once the cause is mended, this sends them back as they were: the same bytes, key and headers, to
+the partition where they were, with one header more, volley-dlq-replayed-from. A topic that is
+named by --to gets them by key.
 
-Each is sent once. A message and the note that it was replayed are one transaction, so whoever reads
-committed messages only, as volley load does, sees both or neither: replaying again, also after a
-crash or beside another replay, sends nothing twice. --again sends what was replayed before once more.
-The notes are messages without a value in the dead-letter topic, each behind its letter. librdkafka's
-in-process broker, as of volley dev, cannot undo a transaction; there a crash may send a batch twice.
+Each is sent once. A message and the note that it was replayed are one transaction, so whoever
+reads committed messages only, as volley load does, sees both or neither: replaying again, also
+after a crash or beside another replay, sends nothing twice. --again sends once more what was
+replayed before. The notes are messages without a value in the dead-letter topic, each behind its
+letter. librdkafka's in-process broker, as of volley dev, cannot undo a transaction; there a crash
+may send a batch twice.
 
 What still cannot be loaded becomes a new dead letter.
 
