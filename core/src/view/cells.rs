@@ -55,7 +55,7 @@ impl CellKind {
 /// Control characters show as their pictures (`␊`), times are in UTC, bytes in hexadecimal digits,
 /// nested values as `[1, 2]` and `{name: 1}`.
 pub(super) fn cell(array: &dyn Array, row: usize) -> (CellKind, String) {
-    let mut text = Text { out: String::new(), left: MAX_CELL };
+    let mut text = Text { out: String::new(), left: MAX_CELL, look: Look::OneLine };
     // Writing fails where the cell is full.
     let kind = write(&mut text, array, row, Place::Top).unwrap_or(CellKind::Value);
     let mut out = text.out;
@@ -65,10 +65,42 @@ pub(super) fn cell(array: &dyn Array, row: usize) -> (CellKind, String) {
     (kind, out)
 }
 
+/// Writes cells whole and as they are, one after another into the same memory.
+#[derive(Debug, Default)]
+pub(super) struct Plain {
+    text: String,
+}
+
+impl Plain {
+    /// As [`cell`], with control characters as they are; `None` where it has more than `max`
+    /// characters.
+    pub(super) fn cell(
+        &mut self,
+        array: &dyn Array,
+        row: usize,
+        max: usize,
+    ) -> Option<(CellKind, &str)> {
+        let mut out = std::mem::take(&mut self.text);
+        out.clear();
+        let mut text = Text { out, left: max, look: Look::Plain };
+        let kind = write(&mut text, array, row, Place::Top);
+        self.text = text.out;
+        Some((kind.ok()?, &self.text))
+    }
+}
+
 /// Takes characters until it is full.
 struct Text {
     out: String,
     left: usize,
+    look: Look,
+}
+
+/// Whether control characters show as pictures.
+#[derive(Clone, Copy, PartialEq)]
+enum Look {
+    OneLine,
+    Plain,
 }
 
 impl Write for Text {
@@ -83,6 +115,7 @@ impl Write for Text {
         }
         self.left -= 1;
         self.out.push(match character {
+            plain if self.look == Look::Plain => plain,
             control @ '\0'..='\x1f' => char::from_u32(0x2400 + control as u32).unwrap_or('␀'),
             '\x7f' => '␡',
             other => other,

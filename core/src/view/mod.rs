@@ -11,15 +11,18 @@
 
 mod cache;
 mod cells;
+mod clickhouse;
 mod column;
 mod dictionaries;
 mod envelope;
+mod export;
 mod extremes;
 mod looks;
 mod map;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::sync::Arc;
 
@@ -29,12 +32,16 @@ use serde::Serialize;
 use self::{cache::Cache, extremes::Progress};
 pub use self::{
     cells::{CellKind, MAX_CELL},
+    clickhouse::{ClickHouseColumn, ClickHouseTable},
     envelope::{Envelope, EnvelopeCheck, Header},
+    export::{ExportError, ExportFormat},
     extremes::Extremes,
     looks::{Looks, looks_like},
     map::{NO_COLUMN, NO_MESSAGE, REGION_KINDS, RegionDetail, RegionMap},
     summary::{ColumnSummary, Summary, TableSummary},
+    values::{Bin, Frequent, Values},
 };
+use crate::advice::{Advice, advise};
 use crate::layout::{
     self, Code, Diagnostic, Layout, MessageKind, MessageLayout, Options, SchemaLayout,
 };
@@ -116,6 +123,8 @@ pub struct View {
     table_of_stream: Vec<Option<usize>>,
     cache: Cache,
     extremes: Vec<((usize, usize), Progress)>,
+    /// Of the column whose values were asked for last.
+    values: Option<((usize, usize), values::Counting)>,
 }
 
 /// The limits of a payload that someone looks at: far wider than those of one that is decoded as a
@@ -154,12 +163,18 @@ impl View {
             table_of_stream,
             cache: Cache::default(),
             extremes: Vec::new(),
+            values: None,
         })
     }
 
     /// What the payload is, for a page to show at once. Nothing is decoded for it.
     pub fn summary(&self) -> Summary {
         Summary::new(&self.payload, &self.layout, &self.diagnostics, &self.tables)
+    }
+
+    /// What makes the payload larger or slower than it needs to be, told from its sizes.
+    pub fn advice(&self) -> Vec<Advice> {
+        advise(&self.layout)
     }
 
     /// The byte map.

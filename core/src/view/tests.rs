@@ -13,7 +13,7 @@ use crate::{
     encode::encode,
 };
 
-fn golden() -> Vec<(String, Vec<u8>)> {
+pub(super) fn golden() -> Vec<(String, Vec<u8>)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|e| e.to_string_lossy().starts_with("arrow")));
