@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use arrow::{
     array::{AsArray as _, UInt32Array},
     compute::take,
-    datatypes::{Schema, UInt32Type},
+    datatypes::{Field, Schema, UInt32Type},
 };
 use volley::load::LoadError;
 use volley_core::{
-    clickhouse::{TableOptions, create_table},
+    clickhouse::{TableOptions, column_type, create_table},
     decode::decode,
     inspect::inspect,
     layout::Options,
@@ -65,6 +65,15 @@ fn check_payload(column: &Column, form: Form, payload: &[u8]) -> Result<(), Faul
     same(&canonical(&column.array()), &canonical(&chained(&batches, 1)))
 }
 
+/// The column of a table that its writer's values go into as they are: some write finer times than
+/// they have read.
+fn field(column: &Column, payload: &[u8]) -> Field {
+    let ours = column.field();
+    let written = decode(payload).unwrap()[0].schema().field(1).data_type().clone();
+    let theirs = ours.clone().with_data_type(written);
+    if column_type(&theirs).is_ok() { theirs } else { ours }
+}
+
 /// Loads sound payloads into one table, and says which columns' rows came out wrong; where one is
 /// refused, just that.
 fn load(
@@ -75,7 +84,9 @@ fn load(
 ) -> Vec<(usize, Fault)> {
     let scenario = Scenario::new(scenario.stack());
     scenario.create_topic(1, &[]);
-    let fields = sound.keys().map(|column| columns[*column].field());
+    let fields = sound
+        .iter()
+        .map(|(column, forms)| field(&columns[*column], &payloads[&(*column, forms[0])]));
     let n = columns[0].rows().schema().field(0).clone();
     let schema = Schema::new([n].into_iter().chain(fields).collect::<Vec<_>>());
     let options = TableOptions {
