@@ -132,7 +132,7 @@ impl NativeKafka {
         Access { brokers: self.bootstrap_servers.clone(), properties: Vec::new() }
     }
 
-    /// The way in with a user and a password over TLS. `mechanism` is `SCRAM-SHA-256` or
+    /// The way in with a user and a password over TLS. `mechanism` is `PLAIN`, `SCRAM-SHA-256` or
     /// `SCRAM-SHA-512`.
     pub fn with_password(&self, mechanism: &str) -> Access {
         self.credentials.with_password(self.cluster.addresses(|ports| ports.password), mechanism)

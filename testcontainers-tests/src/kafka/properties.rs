@@ -2,10 +2,10 @@ use std::{fmt::Write as _, path::Path};
 
 use super::{
     Cluster,
-    access::{AUTHORITY, BROKER_KEY_AND_CERTIFICATE},
+    access::{AUTHORITY, BROKER_KEY_AND_CERTIFICATE, User},
 };
 
-/// The mechanisms that a password can be used with.
+/// The mechanisms that a password can be used with, beside PLAIN, which needs no entry in the storage.
 pub(super) const MECHANISMS: [&str; 2] = ["SCRAM-SHA-256", "SCRAM-SHA-512"];
 
 /// The `server.properties` of one broker, which is a controller too. Brokers talk to each other in
@@ -43,7 +43,12 @@ pub(super) fn properties(cluster: &Cluster, broker_idx: usize, data: &Path) -> S
     set("ssl.truststore.type", &"PEM");
     set("ssl.truststore.location", &authority.display());
     set("listener.name.ssl.ssl.client.auth", &"required");
-    set("listener.name.sasl_ssl.sasl.enabled.mechanisms", &MECHANISMS.join(","));
+    let mechanisms = format!("PLAIN,{}", MECHANISMS.join(","));
+    set("listener.name.sasl_ssl.sasl.enabled.mechanisms", &mechanisms);
+    let User { name, password } = &cluster.user;
+    let plain = "org.apache.kafka.common.security.plain.PlainLoginModule required";
+    let plain = format!("{plain} user_{name}=\"{password}\";");
+    set("listener.name.sasl_ssl.plain.sasl.jaas.config", &plain);
     for mechanism in MECHANISMS {
         set(
             &format!("listener.name.sasl_ssl.{}.sasl.jaas.config", mechanism.to_lowercase()),

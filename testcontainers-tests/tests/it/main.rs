@@ -3,6 +3,7 @@
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod binary_security;
 mod cluster;
 mod columns;
 mod contract;
@@ -49,6 +50,7 @@ const CASES: &[&[Case]] = &[
     letters::CASES,
     poison::CASES,
     security::CASES,
+    binary_security::CASES,
 ];
 
 fn main() -> ExitCode {
