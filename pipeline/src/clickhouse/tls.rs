@@ -69,7 +69,7 @@ fn config(options: &TlsOptions) -> Result<ClientConfig, ClickHouseError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| wrong("--clickhouse", Path::new("TLS"), error))?;
+        .map_err(|error| wrong("--clickhouse", Path::new("TLS"), error.to_string()))?;
     let builder = builder.with_root_certificates(authorities(options)?);
     let Some(Identity { certificate, key }) = &options.identity else {
         return Ok(builder.with_no_client_auth());
@@ -77,9 +77,9 @@ fn config(options: &TlsOptions) -> Result<ClientConfig, ClickHouseError> {
     let chain = certificates("--clickhouse-cert", certificate)?;
     let pem = read("--clickhouse-key", key)?;
     let private = PrivateKeyDer::from_pem_slice(&pem);
-    let private = private.map_err(|error| wrong("--clickhouse-key", key, error))?;
+    let private = private.map_err(|error| wrong("--clickhouse-key", key, error.to_string()))?;
     let made = builder.with_client_auth_cert(chain, private);
-    made.map_err(|error| wrong("--clickhouse-cert", certificate, error))
+    made.map_err(|error| wrong("--clickhouse-cert", certificate, error.to_string()))
 }
 
 fn authorities(options: &TlsOptions) -> Result<RootCertStore, ClickHouseError> {
@@ -91,7 +91,7 @@ fn authorities(options: &TlsOptions) -> Result<RootCertStore, ClickHouseError> {
     };
     for certificate in certificates("--clickhouse-ca", path)? {
         let added = trusted.add(certificate);
-        added.map_err(|error| wrong("--clickhouse-ca", path, error))?;
+        added.map_err(|error| wrong("--clickhouse-ca", path, error.to_string()))?;
     }
     Ok(trusted)
 }
@@ -102,7 +102,7 @@ fn certificates(
 ) -> Result<Vec<CertificateDer<'static>>, ClickHouseError> {
     let pem = read(flag, path)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let found = found.map_err(|error| wrong(flag, path, error))?;
+    let found = found.map_err(|error| wrong(flag, path, error.to_string()))?;
     if found.is_empty() {
         return Err(wrong(flag, path, "it holds no certificate in PEM"));
     }
@@ -110,11 +110,11 @@ fn certificates(
 }
 
 fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, ClickHouseError> {
-    fs::read(path).map_err(|error| wrong(flag, path, error))
+    fs::read(path).map_err(|error| wrong(flag, path, error.to_string()))
 }
 
-fn wrong(flag: &'static str, path: &Path, reason: impl ToString) -> ClickHouseError {
-    ClickHouseError::Tls { flag, path: path.to_owned(), reason: reason.to_string() }
+fn wrong(flag: &'static str, path: &Path, reason: impl Into<String>) -> ClickHouseError {
+    ClickHouseError::Tls { flag, path: path.to_owned(), reason: reason.into() }
 }
 
 #[cfg(test)]

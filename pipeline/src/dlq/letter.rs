@@ -101,7 +101,7 @@ fn as_text<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::
 /// What a message of a dead-letter topic is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
-    Letter(Letter),
+    Letter(Box<Letter>),
     /// The letter at this offset of the partition was replayed.
     Receipt {
         offset: i64,
@@ -127,7 +127,7 @@ impl Entry {
                 offset: number("volley-dlq-offset")?,
             })
         };
-        Self::Letter(Letter {
+        Self::Letter(Box::new(Letter {
             id: LetterId { partition, offset: message.offset },
             origin: origin(),
             timestamp: time("volley-dlq-timestamp"),
@@ -137,7 +137,7 @@ impl Entry {
             error: text(own, "volley-dlq-error"),
             table: text(own, "volley-dlq-table"),
             bytes: message.value.as_ref().map(Vec::len),
-        })
+        }))
     }
 }
 
@@ -150,7 +150,7 @@ pub(crate) fn as_letter(
     let Entry::Letter(letter) = Entry::of(partition, &message) else { return None };
     let (offset, timestamp) = (message.offset, message.timestamp);
     let Original { key, headers, value } = Original::of(message);
-    Some((letter, FetchedMessage { offset, timestamp, key, headers, value }))
+    Some((*letter, FetchedMessage { offset, timestamp, key, headers, value }))
 }
 
 impl Original {

@@ -130,7 +130,7 @@ impl Selection {
             let id = LetterId { partition, offset: message.offset };
             let Some(state) = self.ids.get(&id) else { return Ok(()) };
             match Entry::of(partition, &message) {
-                Entry::Letter(letter) => each(letter, *state, message),
+                Entry::Letter(letter) => each(*letter, *state, message),
                 Entry::Receipt { .. } => Ok(()),
             }
         })
@@ -167,7 +167,7 @@ impl Index {
                 if filter.takes(&letter) {
                     let known = self.causes.get(&*letter.cause).cloned();
                     let cause = known.unwrap_or_else(|| {
-                        let cause: Arc<str> = letter.cause.into();
+                        let cause: Arc<str> = letter.cause.as_str().into();
                         self.causes.insert(cause.clone());
                         cause
                     });
@@ -266,8 +266,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(filter: Filter, expected: &[i64]) -> Selection {
-        let selection = select(&filter);
+    fn check(filter: &Filter, expected: &[i64]) -> Selection {
+        let selection = select(filter);
         let offsets: Vec<_> = selection.ids.keys().map(|id| id.offset).collect();
         assert_eq!(offsets, expected);
         selection
@@ -275,22 +275,22 @@ mod tests {
 
     #[test]
     fn conditions_hold_together() {
-        let all = check(Filter::default(), &[0, 2, 3, 4, 5, 6, 7]);
+        let all = check(&Filter::default(), &[0, 2, 3, 4, 5, 6, 7]);
         assert_eq!(all.found.n_replayed, 1);
         let counts: Vec<_> = all.found.causes.into_iter().collect();
         assert_eq!(counts, [("damaged".to_owned(), 3), ("refused".to_owned(), 4)]);
         let causes = |causes: &[&str]| causes.iter().map(|cause| (*cause).to_owned()).collect();
-        check(Filter { causes: causes(&["damaged"]), ..Filter::default() }, &[0, 2, 3]);
-        check(Filter { causes: causes(&["117", "damaged"]), ..Filter::default() }, &[0, 2, 3, 5]);
-        check(Filter { partition: Some(1), ..Filter::default() }, &[3, 5, 7]);
+        check(&Filter { causes: causes(&["damaged"]), ..Filter::default() }, &[0, 2, 3]);
+        check(&Filter { causes: causes(&["117", "damaged"]), ..Filter::default() }, &[0, 2, 3, 5]);
+        check(&Filter { partition: Some(1), ..Filter::default() }, &[3, 5, 7]);
         let since = Some(Timestamp::from_second(4).unwrap());
-        check(Filter { since, partition: Some(0), ..Filter::default() }, &[4, 6]);
+        check(&Filter { since, partition: Some(0), ..Filter::default() }, &[4, 6]);
         check(
-            Filter { with_replayed: true, partition: Some(1), ..Filter::default() },
+            &Filter { with_replayed: true, partition: Some(1), ..Filter::default() },
             &[1, 3, 5, 7],
         );
         let ids = ["0/3", "0/6"].map(|id| id.parse().unwrap()).into();
-        check(Filter { ids, ..Filter::default() }, &[3, 6]);
+        check(&Filter { ids, ..Filter::default() }, &[3, 6]);
     }
 
     #[test]
@@ -330,10 +330,10 @@ mod tests {
 
     #[test]
     fn a_limit_takes_the_first_of_those_that_wait_and_reads_no_further() {
-        let selection = check(Filter { limit: Some(2), ..Filter::default() }, &[0, 2]);
+        let selection = check(&Filter { limit: Some(2), ..Filter::default() }, &[0, 2]);
         assert_eq!(selection.found.causes.values().sum::<u64>(), 7);
         assert_eq!(selection.ranges, [Range { partition: 0, next: 0, end: 3 }]);
-        let none = check(Filter { causes: vec!["none".to_owned()], ..Filter::default() }, &[]);
+        let none = check(&Filter { causes: vec!["none".to_owned()], ..Filter::default() }, &[]);
         assert_eq!(none.ranges, []);
     }
 }
