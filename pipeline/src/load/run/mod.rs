@@ -147,8 +147,9 @@ impl Loading {
             let mut cut = Vec::new();
             self.planner.poll(self.start.elapsed(), &mut cut);
             self.queue(cut);
-            self.advance(consumer).await;
+            // Before the rest, because it cuts blocks that nothing else would wake us for.
             self.throttle(consumer)?;
+            self.advance(consumer).await;
         }
     }
 
