@@ -17,7 +17,12 @@ use crate::{
 pub(crate) struct ObserveArgs {
     /// Serve Prometheus metrics at /metrics, health at /healthz, readiness at /readyz. A port alone is
     /// on 127.0.0.1; at any other address, anyone who reaches it can read them: there is no password
-    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = parse_address)]
+    #[arg(
+        long,
+        visible_alias = "metrics-address",
+        value_name = "[ADDRESS:]PORT",
+        value_parser = parse_address
+    )]
     pub(crate) metrics: Option<SocketAddr>,
 
     /// How long nothing may be loaded of a partition that has something to load, before /healthz says
@@ -32,7 +37,28 @@ pub(crate) struct ObserveArgs {
     pub(crate) stall_after: Duration,
 }
 
-pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, String> {
+/// How a produce can be watched, where `--metrics` says which columns there are.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Observing")]
+pub(crate) struct ObserveProduceArgs {
+    /// Serve Prometheus metrics at /metrics, health at /healthz, readiness at /readyz. A port alone is
+    /// on 127.0.0.1; at any other address, anyone who reaches it can read them: there is no password
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = parse_address)]
+    pub(crate) metrics_address: Option<SocketAddr>,
+
+    /// How long nothing may be acknowledged while something is in flight, before /healthz says that it
+    /// is stalled
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "60s",
+        value_parser = parse_duration,
+        requires = "metrics_address"
+    )]
+    pub(crate) stall_after: Duration,
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
     let on_loopback = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let port = text.strip_prefix("localhost:").unwrap_or(text);
     port.parse().map(on_loopback).or_else(|_| text.parse()).map_err(|_| {

@@ -8,12 +8,15 @@ use clap::{Args, ValueEnum};
 use volley_core::batcher::BatchLimits;
 
 use super::{
-    args::{CodecArgs, KafkaArgs, Metrics, RunArgs},
+    args::{CodecArgs, Format, KafkaArgs, Metrics, RunArgs},
+    observe::{ObserveProduceArgs, serve},
     output::{line, print_result},
+    status::StatusLine,
 };
 use crate::{
     human::{Bytes, Count, PerSecond, Seconds, parse_bytes, parse_duration},
-    produce::{MessageKey, NoObserver, ProduceOptions, ProduceSummary, SourceOptions, produce},
+    observe::ProduceWatch,
+    produce::{MessageKey, ProduceOptions, ProduceSummary, SourceOptions, produce},
     shutdown::Shutdown,
     source::{HostOptions, SyntheticOptions},
 };
@@ -115,6 +118,9 @@ pub(crate) struct ProduceArgs {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Limits")]
     duration: Option<Duration>,
 
+    #[command(flatten)]
+    observe: ObserveProduceArgs,
+
     #[command(flatten, next_help_heading = "Limits")]
     run: RunArgs,
 }
@@ -181,10 +187,17 @@ fn now_us() -> i64 {
 
 pub(crate) async fn run(args: ProduceArgs) -> anyhow::Result<()> {
     let format = args.run.format;
+    let ObserveProduceArgs { metrics_address, stall_after } = args.observe;
     let options = args.options();
     let topic = options.topic.clone();
+    let watch = Arc::new(ProduceWatch::new(&topic, stall_after));
+    let _server = serve(metrics_address, watch.clone())?;
+    let status =
+        if format == Format::Text { StatusLine::start(watch.clone().status_line()) } else { None };
     let shutdown = Shutdown::on_signals()?;
-    let summary = produce(options, shutdown, Arc::new(NoObserver)).await?;
+    let produced = produce(options, shutdown, watch).await;
+    drop(status);
+    let summary = produced?;
     print_result(format, &summary, |out| print(out, &topic, &summary))
 }
 

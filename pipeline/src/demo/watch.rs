@@ -98,7 +98,7 @@ impl Watch {
 }
 
 impl ProduceObserver for Watch {
-    fn sending(&self, ordinal: u64, batch: &RecordBatch) {
+    fn sending(&self, ordinal: u64, batch: &RecordBatch, _: usize) {
         let times = batch.column_by_name("ts").and_then(|column| {
             column.as_primitive_opt::<TimestampMicrosecondType>().map(|ts| ts.values().to_vec())
         });

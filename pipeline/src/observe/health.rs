@@ -42,6 +42,21 @@ impl Report {
         Self { ok: true, reason: None, partitions: Vec::new() }
     }
 
+    /// Nothing was acknowledged for so long, of so many messages.
+    pub(crate) fn unacknowledged(n_messages: u64, stuck_for: Duration) -> Self {
+        let messages = match n_messages {
+            1 => "1 message is".to_owned(),
+            n => format!("{n} messages are"),
+        };
+        let stuck_for = Seconds(stuck_for);
+        let reason = format!("{messages} in flight, and none was acknowledged for {stuck_for}");
+        Self::ill(reason, Vec::new())
+    }
+
+    pub(crate) fn no_broker_yet() -> Self {
+        Self::ill("no kafka broker has answered yet".to_owned(), Vec::new())
+    }
+
     fn ill(reason: String, partitions: Vec<i32>) -> Self {
         Self { ok: false, reason: Some(reason), partitions }
     }

@@ -93,7 +93,7 @@ impl LoadWatch {
         let mut recent = Recent::default();
         move || {
             let status = self.status();
-            let rate = recent.rate(&status);
+            let rate = recent.rate(self.now().instant, status.n_rows);
             Line(&status, rate).to_string()
         }
     }
@@ -106,7 +106,6 @@ impl LoadWatch {
         };
         let ages = state.partitions.values().filter_map(|partition| partition.lag_seconds(now));
         LoadStatus {
-            at: now.instant,
             is_assigned: state.readiness.is_assigned,
             n_partitions: state.partitions.len(),
             n_rows: self.metrics.rows.get(),

@@ -13,9 +13,11 @@ mod health;
 mod load;
 mod metrics;
 mod partition;
+mod produce;
 mod server;
 mod status;
 
 pub use health::{Readiness, Report};
 pub use load::{LoadWatch, WatchOptions};
+pub use produce::ProduceWatch;
 pub use server::{Observed, ServeError, Server};

@@ -12,7 +12,6 @@ const RATE_WINDOW: Duration = Duration::from_secs(5);
 /// How a load is going.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LoadStatus {
-    pub(crate) at: Instant,
     pub(crate) is_assigned: bool,
     pub(crate) n_partitions: usize,
     /// Rows loaded so far.
@@ -29,20 +28,20 @@ pub(crate) struct LoadStatus {
     pub(crate) n_dead_letters: u64,
 }
 
-/// The latest statuses, which tell how fast it goes.
+/// How many rows there were lately, which tells how fast it goes.
 #[derive(Debug, Default)]
 pub(crate) struct Recent(VecDeque<(Instant, u64)>);
 
 impl Recent {
-    /// Rows in a second over the last few, this status included.
-    pub(crate) fn rate(&mut self, status: &LoadStatus) -> PerSecond {
-        self.0.push_back((status.at, status.n_rows));
-        let is_old = |at: Instant| status.at.saturating_duration_since(at) >= RATE_WINDOW;
+    /// Rows in a second over the last few seconds, where there are `n_rows` in all now.
+    pub(crate) fn rate(&mut self, now: Instant, n_rows: u64) -> PerSecond {
+        self.0.push_back((now, n_rows));
+        let is_old = |at: Instant| now.saturating_duration_since(at) >= RATE_WINDOW;
         while self.0.len() > 2 && self.0.get(1).is_some_and(|(at, _)| is_old(*at)) {
             self.0.pop_front();
         }
-        let (at, n_rows) = self.0.front().copied().unwrap_or((status.at, status.n_rows));
-        PerSecond(status.n_rows - n_rows, status.at.saturating_duration_since(at))
+        let (at, n_rows_then) = self.0.front().copied().unwrap_or((now, n_rows));
+        PerSecond(n_rows.saturating_sub(n_rows_then), now.saturating_duration_since(at))
     }
 }
 
@@ -86,13 +85,28 @@ impl fmt::Display for Line<'_> {
     }
 }
 
+/// How a produce is going, on one line.
+pub(crate) struct ProduceLine {
+    pub(crate) rate: PerSecond,
+    /// Rows acknowledged so far.
+    pub(crate) n_rows: u64,
+    pub(crate) n_inflight_bytes: u64,
+}
+
+impl fmt::Display for ProduceLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rate, n_rows, n_inflight_bytes } = self;
+        let (n_rows, in_flight) = (Count(*n_rows), Bytes(*n_inflight_bytes));
+        write!(f, "{rate} rows, {n_rows} in all · {in_flight} in flight")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn status(at: Instant, n_rows: u64) -> LoadStatus {
+    fn status(n_rows: u64) -> LoadStatus {
         LoadStatus {
-            at,
             is_assigned: true,
             n_partitions: 2,
             n_rows,
@@ -113,7 +127,7 @@ mod tests {
 
     #[test]
     fn the_line_says_what_there_is_to_say() {
-        let quiet = status(Instant::now(), 12_345);
+        let quiet = status(12_345);
         check(&LoadStatus { is_assigned: false, ..quiet }, "waiting for partitions");
         check(
             &LoadStatus { n_partitions: 0, ..quiet },
@@ -146,7 +160,7 @@ mod tests {
         let start = Instant::now();
         let mut recent = Recent::default();
         let mut rate = |seconds: u64, n_rows: u64| {
-            recent.rate(&status(start + Duration::from_secs(seconds), n_rows)).to_string()
+            recent.rate(start + Duration::from_secs(seconds), n_rows).to_string()
         };
         assert_eq!(rate(0, 0), "–");
         assert_eq!(rate(1, 1_000), "1.00 k/s");

@@ -145,11 +145,14 @@ pub struct ProduceSummary {
     pub encoding: Duration,
 }
 
-/// Hears of batches as they move; both methods do nothing unless overridden.
+/// Hears of batches as they move; every method does nothing unless overridden.
 pub trait ProduceObserver: Send + Sync + 'static {
-    /// A batch is about to be sent as message number `ordinal`, counted from 0.
-    fn sending(&self, ordinal: u64, batch: &RecordBatch) {
-        let _ = (ordinal, batch);
+    /// The broker has answered, and has the topic.
+    fn connected(&self) {}
+
+    /// A batch is about to be sent as message number `ordinal`, counted from 0, of `n_bytes`.
+    fn sending(&self, ordinal: u64, batch: &RecordBatch, n_bytes: usize) {
+        let _ = (ordinal, batch, n_bytes);
     }
 
     /// Message number `ordinal` was acknowledged.
@@ -189,6 +192,7 @@ pub async fn produce(
             max_inflight_bytes: options.max_inflight_bytes,
         };
         let sender = Sender::connect(&options.kafka, sender_options, counts.clone())?;
+        counts.observer.connected();
         let payload_limit = limit.saturating_sub(MESSAGE_OVERHEAD);
         Producing::new(&options, sender, counts, payload_limit)?.run(&options, &shutdown)
     });
@@ -326,7 +330,7 @@ impl Producing {
         }
         for (part, payload) in &parts {
             self.summary.payload_bytes += payload.len() as u64;
-            self.counts.observer.sending(self.sender.n_sent(), part);
+            self.counts.observer.sending(self.sender.n_sent(), part, payload.len());
             let headers =
                 MessageHeaders::describe(payload, part, self.fingerprint, self.time_column);
             let message = Outgoing { key, payload, headers, n_rows: part.num_rows() };

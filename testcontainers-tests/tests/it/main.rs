@@ -15,6 +15,7 @@ mod groups;
 mod kills;
 mod letters;
 mod nested;
+mod observed;
 mod partitions;
 mod poison;
 mod processes;
@@ -39,6 +40,7 @@ const CASES: &[&[Case]] = &[
     processes::CASES,
     roundtrip::CASES,
     partitions::CASES,
+    observed::CASES,
     groups::CASES,
     schemas::CASES,
     evolve::CASES,

@@ -2,16 +2,20 @@
 
 use std::{ffi::OsStr, path::PathBuf, process::Command, sync::LazyLock};
 
-use volley_e2e::{Scenario, eventually, volley_binary};
+use volley_e2e::{PATIENCE, Scenario, eventually, volley_binary};
 
 // Files of the binary's own tests, which use all that is in them.
 #[allow(dead_code)]
 #[path = "../../../pipeline/tests/cli/support/process.rs"]
 mod process;
+#[allow(dead_code)]
+#[path = "../../../pipeline/tests/cli/support/served.rs"]
+mod served;
 #[path = "../../../pipeline/tests/cli/support/snapshot.rs"]
 mod snapshot;
 
 pub(crate) use process::Volley;
+pub(crate) use served::Served;
 pub(crate) use snapshot::{assert_snapshot, mask};
 
 /// Where the committed texts lie.
@@ -35,7 +39,11 @@ pub(crate) fn produce(scenario: &Scenario<'_>) -> Volley {
 
 /// `volley load` of the scenario's topic into its table as group `group`.
 pub(crate) fn load(scenario: &Scenario<'_>, group: &str) -> Volley {
-    let clickhouse = &scenario.stack().clickhouse;
-    let load = volley(scenario.load_arguments(group, clickhouse));
+    load_through(scenario, group, &scenario.stack().clickhouse)
+}
+
+/// The same, with ClickHouse at another address.
+pub(crate) fn load_through(scenario: &Scenario<'_>, group: &str, url: &str) -> Volley {
+    let load = volley(scenario.load_arguments(group, url));
     scenario.credentials().iter().fold(load, |load, (name, value)| load.env(name, value))
 }

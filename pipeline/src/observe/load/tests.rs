@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use bytes::Bytes;
 use volley_core::fingerprint::Fingerprint;
 
-use super::*;
+use super::{super::ProduceWatch, *};
 use crate::load::{BlockLimits, BlockPlanner, DEAD_LETTER_CAUSES, Message};
 
 const START_US: i64 = 1_700_000_000_000_000;
@@ -233,8 +233,10 @@ fn names_in(text: &str) -> BTreeSet<String> {
     words.filter(|word| word.starts_with("volley_")).map(str::to_owned).collect()
 }
 
+/// Names of everything that either command serves.
 fn samples() -> BTreeSet<String> {
-    let metrics = scripted().watch.metrics().unwrap();
+    let produce = ProduceWatch::new("host-metrics", Duration::from_secs(60));
+    let metrics = scripted().watch.metrics().unwrap() + &produce.metrics().unwrap();
     let lines = metrics.lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| line.split('{').next().unwrap().to_owned()).collect()
 }

@@ -5,6 +5,7 @@ mod engine;
 mod process;
 mod proxy;
 mod rows;
+mod served;
 mod snapshot;
 mod tls;
 
@@ -21,6 +22,7 @@ pub(crate) use engine::{Database, PASSWORD, USER, database, has_engine, query};
 pub(crate) use process::{Finished, Running, Volley};
 pub(crate) use proxy::Proxy;
 pub(crate) use rows::assert_same_rows;
+pub(crate) use served::Served;
 pub(crate) use snapshot::{assert_snapshot, mask};
 pub(crate) use tls::{Clients, TlsProxy};
 
