@@ -22,6 +22,10 @@
 //! native stack with three brokers in place of one. Cases about the binary run the one that
 //! `VOLLEY_BIN` names, or the one that cargo has built beside the test.
 //!
+//! [`FaultProxy`] stands between a loader and ClickHouse where things are to go wrong: [`kill_test`]
+//! kills loaders at moments that it sees, the storms make it fail in every way, for as many seconds as
+//! `VOLLEY_STORM_SECONDS` says.
+//!
 //! Everything in here panics where it cannot go on: it only ever runs inside a test.
 
 // A test that cannot go on panics, and a harness talks to its user.

@@ -1,6 +1,12 @@
 //! The binary `volley load` as a member of a group.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    path::Path,
+    process::Command,
+};
 
 use crate::{Scenario, Usage, eventually, jars, tether::Tethered, volley_binary};
 
@@ -70,6 +76,29 @@ impl Member {
     pub fn said(&self) -> String {
         let said = fs::read(log(&self.folder)).unwrap_or_default();
         jars::tail(&String::from_utf8_lossy(&said), 40)
+    }
+
+    /// The status that it answers a path such as `/healthz` with, and the body. It must have been
+    /// started with `--metrics`.
+    ///
+    /// # Panics
+    ///
+    /// If it does not answer.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let address = eventually("the address of its metrics", || {
+            let said = fs::read_to_string(log(&self.folder)).unwrap_or_default();
+            let (_, rest) = said.split_once("serving metrics at http://")?;
+            Some(rest.split_once('/')?.0.to_owned())
+        });
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+        let status = head.split(' ').nth(1).expect("a status");
+        (status.parse().unwrap(), body.to_owned())
     }
 
     /// What it uses.

@@ -34,6 +34,11 @@ impl Pump {
         let _ = self.0.send(Piece::Data(data)).await;
     }
 
+    /// Waits until what was sent is on its way.
+    pub(super) async fn taken(&self) {
+        let _ = self.0.reserve().await;
+    }
+
     pub(super) async fn end(self) {
         let _ = self.0.send(Piece::End).await;
     }

@@ -1,6 +1,8 @@
 //! A way to ClickHouse's HTTP interface on which things go wrong as they are told to.
 
 mod body;
+#[cfg(test)]
+mod tests;
 mod trap;
 
 use std::{
@@ -270,6 +272,7 @@ async fn pump_body(
         let is_cut = fault == Fault::CutBody;
         if is_cut || mid.is_some() {
             pump.send(piece.split_to(piece.len() / 2)).await;
+            pump.taken().await;
             if is_cut {
                 return Err(Cut);
             }
