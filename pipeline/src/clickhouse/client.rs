@@ -8,8 +8,12 @@ use super::{ClickHouseError, TlsOptions, tls};
 /// The first version whose Arrow reader takes compressed buffers.
 pub const MIN_VERSION: (u32, u32) = (23, 11);
 
-/// Pieces of a body smaller than this are sent together.
-const SEND_BYTES: usize = 256 * 1024;
+/// Pieces of a body smaller than this are copied and sent together. Copying larger ones would cost
+/// more than sending them does.
+const SMALL_BYTES: usize = 32 * 1024;
+
+/// Most bytes of pieces that are sent together.
+const GATHER_BYTES: usize = 256 * 1024;
 
 /// Longest wait for the server to take a piece of an insert's body.
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
@@ -167,10 +171,12 @@ impl ClickHouse {
             // Small pieces in small packets would each wait for the other side's delayed answer.
             let mut gathered = BytesMut::new();
             for chunk in body {
-                if gathered.len() + chunk.len() > SEND_BYTES && !gathered.is_empty() {
+                let is_small = chunk.len() < SMALL_BYTES;
+                let is_full = !is_small || gathered.len() + chunk.len() > GATHER_BYTES;
+                if is_full && !gathered.is_empty() {
                     insert.send(gathered.split().freeze()).await?;
                 }
-                if chunk.len() < SEND_BYTES {
+                if is_small {
                     gathered.extend_from_slice(&chunk);
                 } else {
                     insert.send(chunk).await?;
