@@ -45,7 +45,8 @@ pub struct BlockLimits {
     pub n_rows: NonZeroUsize,
     /// Payload bytes in a block.
     pub n_bytes: NonZeroUsize,
-    /// How long the first message of a block waits for others.
+    /// How long the first message of a block waits for others; longer where the block before it is
+    /// still on its way, which makes inserts larger the slower they are.
     pub age: Duration,
 }
 
@@ -203,8 +204,9 @@ impl BlockPlanner {
         }
     }
 
-    /// Appends the blocks that are old enough at `now` to `cut`.
-    pub fn poll(&mut self, now: Duration, cut: &mut Vec<Block>) {
+    /// Appends the blocks that are old enough at `now` to `cut`, but for those of partitions that are
+    /// busy with the block before: as long as that takes, more messages can go with them.
+    pub fn poll(&mut self, now: Duration, is_busy: impl Fn(i32) -> bool, cut: &mut Vec<Block>) {
         let is_lost = |resuming: &Resuming| resuming.lost_at().is_some_and(|at| at <= now);
         let lost = self.resuming.iter().filter(|(_, resuming)| is_lost(resuming));
         for partition in lost.map(|(partition, _)| *partition).collect::<Vec<_>>() {
@@ -212,14 +214,16 @@ impl BlockPlanner {
         }
         let (age, resuming) = (self.limits.age, &self.resuming);
         let due = self.open.extract_if(|partition, (_, since)| {
-            since.saturating_add(age) <= now && !resuming.contains_key(partition)
+            let is_due = since.saturating_add(age) <= now;
+            is_due && !resuming.contains_key(partition) && !is_busy(*partition)
         });
         cut.extend(due.map(|(_, (block, _))| block));
     }
 
-    /// When [`Self::poll`] will next have a block.
-    pub fn deadline(&self) -> Option<Duration> {
-        let is_free = |partition: &i32| !self.resuming.contains_key(partition);
+    /// When [`Self::poll`] will next have a block, if nothing else happens before.
+    pub fn deadline(&self, is_busy: impl Fn(i32) -> bool) -> Option<Duration> {
+        let is_free =
+            |partition: &i32| !self.resuming.contains_key(partition) && !is_busy(*partition);
         let open = self.open.iter().filter(|(partition, _)| is_free(partition));
         let due = open.map(|(_, (_, since))| since.saturating_add(self.limits.age));
         due.chain(self.resuming.values().filter_map(Resuming::lost_at)).min()
@@ -359,13 +363,18 @@ mod tests {
         let mut cut = Vec::new();
         planner.push(message(0, 0, 1, 7), Duration::from_millis(100), &mut cut);
         planner.push(message(1, 0, 1, 8), Duration::from_millis(200), &mut cut);
-        assert_eq!(planner.deadline(), Some(Duration::from_millis(600)));
-        planner.poll(Duration::from_millis(599), &mut cut);
+        assert_eq!(planner.deadline(|_| false), Some(Duration::from_millis(600)));
+        planner.poll(Duration::from_millis(599), |_| false, &mut cut);
         assert_eq!(cut, []);
-        planner.poll(Duration::from_millis(600), &mut cut);
+        // The block before it is not stored yet.
+        let is_busy = |partition| partition == 0;
+        assert_eq!(planner.deadline(is_busy), Some(Duration::from_millis(700)));
+        planner.poll(Duration::from_millis(600), is_busy, &mut cut);
+        assert_eq!(cut, []);
+        planner.poll(Duration::from_millis(600), |_| false, &mut cut);
         assert_eq!(cut.len(), 1);
         assert_eq!(planner.forget(&HashSet::from([1, 2])), 8);
-        assert!(planner.is_empty() && planner.deadline().is_none());
+        assert!(planner.is_empty() && planner.deadline(|_| false).is_none());
     }
 
     #[test]
@@ -383,8 +392,8 @@ mod tests {
         planner.resume(0, intent);
         let mut cut = Vec::new();
         (5..8).for_each(|i| planner.push(message(0, i, 7, 1), Duration::ZERO, &mut cut));
-        planner.poll(Duration::from_secs(3600), &mut cut);
-        assert_eq!((cut.len(), planner.finish().len(), planner.deadline()), (0, 0, None));
+        planner.poll(Duration::from_secs(3600), |_| false, &mut cut);
+        assert_eq!((cut.len(), planner.finish().len(), planner.deadline(|_| false)), (0, 0, None));
         (8..10).for_each(|i| planner.push(message(0, i, 10, 1), Duration::ZERO, &mut cut));
         let [again, next] = &cut[..] else { panic!("{cut:?}") };
         assert_eq!(again.declared, Some(intent));
@@ -428,9 +437,9 @@ mod tests {
         planner.resume(1, intent(2, 4, 4));
         planner.push(message(1, 2, 1, 1), Duration::ZERO, &mut cut);
         planner.reached_end(1, Duration::from_secs(1));
-        planner.poll(Duration::from_secs(30), &mut cut);
+        planner.poll(Duration::from_secs(30), |_| false, &mut cut);
         assert_eq!(cut.iter().filter(|block| block.partition == 1).count(), 0);
-        planner.poll(planner.deadline().unwrap(), &mut cut);
+        planner.poll(planner.deadline(|_| false).unwrap(), |_| false, &mut cut);
         assert_eq!(cut.iter().filter(|block| block.partition == 1).count(), 1);
     }
 }

@@ -115,6 +115,12 @@ impl Lanes {
         self.lanes.contains_key(&partition)
     }
 
+    /// Whether a block that is queued now would have to wait for another one of its partition.
+    pub(crate) fn is_busy(&self, partition: i32) -> bool {
+        let is_busy = |lane: &Lane| lane.phase == Phase::Inserting || !lane.waiting.is_empty();
+        self.lanes.get(&partition).is_some_and(is_busy)
+    }
+
     pub(crate) fn read(&mut self, partition: i32, offset: i64) {
         if let Some(lane) = self.lanes.get_mut(&partition) {
             lane.next = Some(offset + 1);

@@ -198,7 +198,7 @@ impl Member {
     fn wait(&mut self, time: Duration) {
         self.now += time;
         let mut cut = Vec::new();
-        self.planner.poll(self.now, &mut cut);
+        self.planner.poll(self.now, |p| self.lanes.is_busy(p), &mut cut);
         self.queue(cut);
     }
 

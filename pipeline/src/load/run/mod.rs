@@ -145,7 +145,7 @@ impl Loading {
                 }
             }
             let mut cut = Vec::new();
-            self.planner.poll(self.start.elapsed(), &mut cut);
+            self.planner.poll(self.start.elapsed(), |p| self.lanes.is_busy(p), &mut cut);
             self.queue(cut);
             // Before the rest, because it cuts blocks that nothing else would wake us for.
             self.throttle(consumer)?;
@@ -156,7 +156,7 @@ impl Loading {
     /// When there is something to do even if nothing comes.
     fn next_wake(&self) -> Instant {
         let since_start = |at: Option<Duration>| self.start.checked_add(at?);
-        let block_due = since_start(self.planner.deadline());
+        let block_due = since_start(self.planner.deadline(|p| self.lanes.is_busy(p)));
         let retry_due = since_start(self.lanes.retry_at());
         let idle_due =
             self.options.until_idle.and_then(|idle| self.last_activity.checked_add(idle));
