@@ -42,7 +42,8 @@ pub(crate) struct BodyCompressor {
     n_buffers: usize,
 }
 
-enum Method {
+/// How a buffer is compressed.
+pub(crate) enum Method {
     Lz4,
     /// The context remembers its level and ignores any other.
     Zstd(bulk::Compressor<'static>),
@@ -209,7 +210,7 @@ impl BodyCompressor {
 }
 
 impl Method {
-    fn zstd(level: ZstdLevel) -> Result<Self, ArrowError> {
+    pub(crate) fn zstd(level: ZstdLevel) -> Result<Self, ArrowError> {
         Ok(Self::Zstd(bulk::Compressor::new(i32::from(level.get()))?))
     }
 
@@ -221,7 +222,7 @@ impl Method {
     }
 
     /// Makes `frame` the frame of `raw`.
-    fn compress(&mut self, raw: &[u8], frame: &mut Vec<u8>) -> Result<(), ArrowError> {
+    pub(crate) fn compress(&mut self, raw: &[u8], frame: &mut Vec<u8>) -> Result<(), ArrowError> {
         frame.clear();
         match self {
             Self::Lz4 => {

@@ -16,6 +16,7 @@
 //! * [`splice`] makes one stream of many payloads without decoding them.
 //! * [`tune`] finds the batch size and the codec that suit some rows; [`advice`] says what makes a
 //!   payload larger than it needs to be; [`chart`] draws.
+//! * [`origin`] adds columns to them that say which message a row comes from.
 //! * [`clickhouse`] maps an Arrow schema to ClickHouse columns and table definitions.
 //!
 //! Nothing here reads a clock, starts a thread or does IO, so the same code runs in the command
@@ -37,6 +38,7 @@ pub mod headers;
 pub mod host;
 pub mod inspect;
 pub mod layout;
+pub mod origin;
 pub mod splice;
 pub mod tune;
 pub mod view;

@@ -16,14 +16,18 @@
 //! sends those that its rows use, before them. A reader must take replaced dictionaries and, where
 //! a payload holds them, delta dictionaries.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow_ipc::MetadataVersion;
 use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions};
+use arrow_schema::Schema;
 
 use crate::layout::{
-    Diagnostic, Framing, Layout, MessageKind, Options, SchemaLayout, Walker, walk,
+    Column, Diagnostic, Framing, Layout, MessageKind, Options, SchemaLayout, Walker, walk,
 };
+use crate::origin::{COLUMNS, Origin, OriginColumns, with_origin};
 
 /// End marker of a stream.
 const END_OF_STREAM: &[u8] = &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
@@ -38,17 +42,24 @@ pub struct Spliced<'p> {
     pub rows: u64,
     /// Record-batch messages of all payloads.
     pub record_batches: usize,
-    /// The schema message, the only thing that is copied.
+    /// The schema message; with an origin, it and what is added to each record batch is all that is
+    /// copied.
     schema: Vec<u8>,
-    messages: Vec<&'p [u8]>,
+    messages: Vec<Cow<'p, [u8]>>,
     end: &'static [u8],
 }
 
-impl Spliced<'_> {
+impl<'p> Spliced<'p> {
     /// What to write, in order.
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
-        let messages = self.messages.iter().copied();
+        let messages = self.messages.iter().map(|message| &**message);
         std::iter::once(&self.schema[..]).chain(messages).chain(std::iter::once(self.end))
+    }
+
+    /// The same, where what lies in the payloads is told from what was made.
+    pub fn into_pieces(self) -> impl Iterator<Item = Cow<'p, [u8]>> {
+        let first = std::iter::once(Cow::Owned(self.schema));
+        first.chain(self.messages).chain(std::iter::once(Cow::Borrowed(self.end)))
     }
 
     /// Bytes of the stream, which is never empty: it has a schema at least.
@@ -125,6 +136,13 @@ pub enum SpliceError {
         /// Bytes of the prefixes in the first payload.
         expected: usize,
     },
+    /// The columns of the origin cannot be added: there is one of that name, or dictionaries are
+    /// numbered in a way that leaves no number for another.
+    #[error("payload {payload} has a schema to which no origin can be added")]
+    Origin {
+        /// Index of the payload.
+        payload: usize,
+    },
     /// A message does not end on a multiple of 8 bytes, so that those after it would be
     /// misaligned.
     #[error("payload {payload}: message {message} is {len} bytes long, expected a multiple of 8")]
@@ -163,7 +181,8 @@ pub fn splice<'p>(payloads: &[&'p [u8]], options: &Options) -> Result<Spliced<'p
 pub struct Splicer<'p> {
     walker: Walker,
     first: Option<First>,
-    messages: Vec<&'p [u8]>,
+    origin: Option<(Origin, OriginColumns)>,
+    messages: Vec<Cow<'p, [u8]>>,
     rows: u64,
     record_batches: usize,
     n_payloads: usize,
@@ -185,11 +204,21 @@ impl<'p> Splicer<'p> {
         Self {
             walker: Walker::new(Options { schema: None, ..options.clone() }),
             first: None,
+            origin: None,
             messages: Vec::new(),
             rows: 0,
             record_batches: 0,
             n_payloads: 0,
         }
+    }
+
+    /// Adds the columns of [`origin`](crate::origin) to every row. Payloads with the prefix from before
+    /// Arrow 0.15 or in foreign byte order are refused.
+    #[must_use]
+    pub fn with_origin(mut self, origin: Origin) -> Self {
+        let columns = OriginColumns::new(origin.partition);
+        self.origin = Some((origin, columns));
+        self
     }
 
     /// Adds a payload at the end.
@@ -198,6 +227,15 @@ impl<'p> Splicer<'p> {
     ///
     /// Why it does not fit. The splice is then as it was before, and takes further payloads.
     pub fn push(&mut self, payload: &'p [u8]) -> Result<(), SpliceError> {
+        self.push_from(payload, 0)
+    }
+
+    /// As [`Self::push`], of the message at `offset`, which matters where rows get their origin.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::push`].
+    pub fn push_from(&mut self, payload: &'p [u8], offset: u64) -> Result<(), SpliceError> {
         let number = self.n_payloads;
         let layout = self
             .walker
@@ -206,8 +244,11 @@ impl<'p> Splicer<'p> {
         let first = match &self.first {
             Some(first) => first,
             None => {
-                let first = First::new(payload, &layout)
+                let mut first = First::new(payload, &layout)
                     .ok_or(SpliceError::NoSchema { payload: number })?;
+                if let Some((origin, _)) = &self.origin {
+                    first.add_origin(origin).ok_or(SpliceError::Origin { payload: number })?;
+                }
                 self.first.insert(first)
             }
         };
@@ -217,8 +258,33 @@ impl<'p> Splicer<'p> {
             }
             return Err(error);
         }
-        let runs = message_runs(&layout);
-        self.messages.extend(runs.into_iter().filter_map(|range| payload.get(range)));
+        match &mut self.origin {
+            None => {
+                let runs = message_runs(&layout).into_iter();
+                let slices = runs.filter_map(|range| payload.get(range));
+                self.messages.extend(slices.map(Cow::Borrowed));
+            }
+            Some((_, columns)) => {
+                let n_before = self.messages.len();
+                for (_, message) in layout.reading_order() {
+                    let is_added = match message.kind {
+                        MessageKind::Schema => true,
+                        MessageKind::RecordBatch => columns
+                            .extend(payload, message, offset)
+                            .map(|pieces| self.messages.extend(pieces))
+                            .is_some(),
+                        _ => payload
+                            .get(message.range())
+                            .map(|slice| self.messages.push(Cow::Borrowed(slice)))
+                            .is_some(),
+                    };
+                    if !is_added {
+                        self.messages.truncate(n_before);
+                        return Err(SpliceError::Origin { payload: number });
+                    }
+                }
+            }
+        }
         self.rows += layout.rows();
         self.record_batches += layout.record_batches().count();
         self.n_payloads += 1;
@@ -258,6 +324,30 @@ impl First {
         Some(Self { schema, message, version, prefix_len, has_union })
     }
 
+    /// Makes the schema that of rows with their origin, and puts the dictionary of the topic behind it.
+    /// `None` where that cannot be: arrow-ipc numbers dictionaries in the order of the columns, so the
+    /// new one gets a free number where the others have theirs of it.
+    fn add_origin(&mut self, origin: &Origin) -> Option<()> {
+        if self.prefix_len != 8 || self.schema.is_foreign_endian {
+            return None;
+        }
+        encoded(&self.schema)?;
+        let schema = with_origin(&self.schema.schema).ok()?;
+        let mut message = written(&schema)?;
+        let (layout, _) = walk(&message, &Options::default());
+        let back = layout.streams.first()?.schema.clone()?;
+        let is_topic = |column: &Column| {
+            let is_top = column.parent.is_none() && column.dictionary_of.is_none();
+            is_top && column.field.name() == COLUMNS[0]
+        };
+        let topic = back.columns.iter().position(is_topic)?;
+        let (id, _) = *back.dictionaries_below(topic).first()?;
+        let version = if self.version == 4 { MetadataVersion::V4 } else { MetadataVersion::V5 };
+        message.extend(origin.dictionary(id, version)?);
+        self.message = message;
+        Some(())
+    }
+
     fn accept(&self, payload: usize, layout: &Layout) -> Result<(), SpliceError> {
         if layout.framing == Framing::Messages {
             return Err(SpliceError::NoSchema { payload });
@@ -294,8 +384,8 @@ impl First {
     }
 }
 
-/// Frames the flatbuffer of a schema: Polars writes the one of a file without a prefix.
-fn framed(metadata: &[u8]) -> Option<Vec<u8>> {
+/// Frames a flatbuffer: Polars writes the one of a file's schema without a prefix.
+pub(crate) fn framed(metadata: &[u8]) -> Option<Vec<u8>> {
     let padded_len = metadata.len().next_multiple_of(8);
     let mut message = vec![0xff; 4];
     message.extend_from_slice(&i32::try_from(padded_len).ok()?.to_le_bytes());
@@ -307,16 +397,20 @@ fn framed(metadata: &[u8]) -> Option<Vec<u8>> {
 /// Makes the schema message of a file that has none: arrow-js keeps the schema in the footer
 /// alone. `None` where the file numbers its dictionaries in another way than arrow-ipc.
 fn encoded(schema: &SchemaLayout) -> Option<Vec<u8>> {
-    let mut tracker = DictionaryTracker::new(false);
-    let encoded = IpcDataGenerator::default().schema_to_bytes_with_dictionary_tracker(
-        &schema.schema,
-        &mut tracker,
-        &IpcWriteOptions::default(),
-    );
-    let message = framed(&encoded.ipc_message)?;
+    let message = written(&schema.schema)?;
     let (layout, _) = walk(&message, &Options::default());
     let back = layout.streams.first()?.schema.as_ref()?;
     schema.difference(back).is_none().then_some(message)
+}
+
+fn written(schema: &Schema) -> Option<Vec<u8>> {
+    let mut tracker = DictionaryTracker::new(false);
+    let encoded = IpcDataGenerator::default().schema_to_bytes_with_dictionary_tracker(
+        schema,
+        &mut tracker,
+        &IpcWriteOptions::default(),
+    );
+    framed(&encoded.ipc_message)
 }
 
 /// The bytes of all messages but schemas, in the order of reading; those that lie one after another
