@@ -56,6 +56,11 @@ impl<'a> Loader<'a> {
         });
     }
 
+    /// Waits for the end that its options say.
+    pub fn wait(self) -> LoadSummary {
+        self.stack.runtime.block_on(self.handle).unwrap().unwrap()
+    }
+
     /// Stops it as Ctrl-C does, and waits for its end.
     pub fn stop(self) -> LoadSummary {
         self.trigger.request();

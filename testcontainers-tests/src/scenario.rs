@@ -16,7 +16,9 @@ use rdkafka::{
 use volley::{
     clickhouse::{ClickHouseOptions, CreateTable, Creation, Evolution, TableName, TlsOptions},
     kafka::{KafkaOptions, Property},
-    load::{BlockLimits, Delivery, LoadError, LoadOptions, LoadSummary, NoObserver, load},
+    load::{
+        Beginning, BlockLimits, Delivery, LoadError, LoadOptions, LoadSummary, NoObserver, load,
+    },
     produce::{
         self, MessageKey, ProduceError, ProduceOptions, ProduceSummary, SourceOptions, produce,
     },
@@ -240,8 +242,11 @@ impl<'a> Scenario<'a> {
                 age: Duration::from_millis(50),
             },
             evolution: Evolution::default(),
+            provenance: false,
             delivery: Delivery::default(),
             dead_letters: None,
+            from: Beginning::Earliest,
+            until: None,
             until_idle: Some(Duration::from_millis(200)),
             retry_for: Some(PATIENCE),
             max_inflight_bytes: 64 << 20,

@@ -6,6 +6,7 @@ use super::{
     args::{ClickHouseArgs, Format, KafkaArgs, PayloadArgs, RunArgs},
     observe::{ObserveArgs, serve},
     output::{line, print_result},
+    positions::PositionArgs,
     status::StatusLine,
 };
 use crate::{
@@ -67,6 +68,10 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "SQL", help_heading = "Table")]
     engine: Option<String>,
 
+    /// Say in columns _topic, _partition and _offset which message each row comes from
+    #[arg(long, help_heading = "Table")]
+    provenance: bool,
+
     /// Add columns to the table when messages have new ones; without it, that stops the run
     #[arg(long, help_heading = "Table")]
     evolve: bool,
@@ -113,9 +118,8 @@ pub(crate) struct LoadArgs {
     #[arg(long, help_heading = "Dead letters")]
     no_dlq: bool,
 
-    /// Stop when the topic has been read to its end and nothing came for so long
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Limits")]
-    until_idle: Option<Duration>,
+    #[command(flatten)]
+    positions: PositionArgs,
 
     /// Stop when ClickHouse has been away for so long; without it, wait for ever
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Limits")]
@@ -173,6 +177,7 @@ impl LoadArgs {
                 })
             },
             evolution: if self.evolve { Evolution::AddColumns } else { Evolution::Refuse },
+            provenance: self.provenance,
             delivery: self.delivery.into(),
             dead_letters,
             limits: BlockLimits {
@@ -180,7 +185,9 @@ impl LoadArgs {
                 n_bytes: self.block_bytes,
                 age: self.block_age,
             },
-            until_idle: self.until_idle,
+            from: self.positions.from,
+            until: self.positions.until,
+            until_idle: self.positions.until_idle,
             retry_for: self.retry_for,
             max_inflight_bytes: self.run.max_inflight_bytes.get(),
             payload_limits: self.payload.limits(),

@@ -11,6 +11,7 @@ mod kafka_properties;
 mod load;
 mod observe;
 mod output;
+mod positions;
 mod produce;
 mod status;
 mod view;

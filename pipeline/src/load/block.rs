@@ -107,6 +107,12 @@ impl Block {
         self.sound_messages().map(|message| message.payload.clone()).collect()
     }
 
+    /// The same, each with its offset.
+    pub(crate) fn payloads_with_offsets(&self) -> Vec<(i64, Bytes)> {
+        let messages = self.sound_messages();
+        messages.map(|message| (message.offset, message.payload.clone())).collect()
+    }
+
     /// How many messages it has that were not put aside.
     pub(crate) fn n_loaded(&self) -> u64 {
         self.sound_messages().count() as u64
@@ -261,6 +267,11 @@ impl BlockPlanner {
     /// Partitions whose messages are needed before any block can be cut.
     pub(crate) fn resuming(&self) -> impl Iterator<Item = i32> + '_ {
         self.resuming.keys().copied()
+    }
+
+    /// Whether the next block of a partition is one that was begun.
+    pub(crate) fn is_resuming(&self, partition: i32) -> bool {
+        self.resuming.contains_key(&partition)
     }
 
     fn cut(&mut self, partition: i32, cut: &mut Vec<Block>) {

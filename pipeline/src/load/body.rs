@@ -1,3 +1,5 @@
+use std::{borrow::Cow, sync::Arc};
+
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use bytes::Bytes;
 use volley_core::{
@@ -5,6 +7,7 @@ use volley_core::{
     decode::{DecodeError, Decoder},
     encode::{EncodeError, Encoder},
     layout::Options,
+    origin::{NameClash, Origin, with_origin},
     splice::{SpliceError, Splicer},
 };
 
@@ -15,6 +18,9 @@ pub enum BodyError {
     /// A payload's values are not what its structure says.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// A column of the messages has the name of one that says where rows come from.
+    #[error("{0}; rename it, or leave out --provenance")]
+    Provenance(#[from] NameClash),
     /// The batches do not become one stream.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -29,52 +35,83 @@ pub(crate) struct Body {
     pub(crate) is_reencoded: bool,
 }
 
-/// One Arrow stream that holds the rows of all payloads, which have one schema and are within
-/// `limits`.
-pub(crate) fn body(
-    schema: &SchemaRef,
-    payloads: &[Bytes],
-    limits: &Options,
-) -> Result<Body, BodyError> {
-    match splice(payloads, limits) {
+/// What a body is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Ingredients {
+    /// The schema of all payloads.
+    pub(crate) schema: SchemaRef,
+    /// Each with its offset.
+    pub(crate) payloads: Vec<(i64, Bytes)>,
+    /// What every row is to say of where it comes from.
+    pub(crate) origin: Option<Origin>,
+}
+
+/// One Arrow stream that holds the rows of all payloads, which are within `limits`.
+pub(crate) fn body(ingredients: &Ingredients, limits: &Options) -> Result<Body, BodyError> {
+    match splice(ingredients, limits) {
         Ok(chunks) => Ok(Body { chunks, is_reencoded: false }),
         Err(error) => {
             tracing::debug!(%error, "payloads do not splice; decoding them");
-            Ok(Body { chunks: vec![reencode(schema, payloads, limits)?], is_reencoded: true })
+            Ok(Body { chunks: vec![reencode(ingredients, limits)?], is_reencoded: true })
         }
     }
 }
 
-fn splice(payloads: &[Bytes], limits: &Options) -> Result<Vec<Bytes>, SpliceError> {
+fn splice(ingredients: &Ingredients, limits: &Options) -> Result<Vec<Bytes>, SpliceError> {
+    let payloads = &ingredients.payloads;
     let mut splicer = Splicer::new(limits);
-    for payload in payloads {
-        splicer.push(payload)?;
+    if let Some(origin) = &ingredients.origin {
+        splicer = splicer.with_origin(origin.clone());
+    }
+    for (offset, payload) in payloads {
+        splicer.push_from(payload, unsigned(*offset))?;
     }
     let spliced = splicer.finish()?;
-    // Slices come in the order of their payloads; schema and end marker belong to none.
+    // Slices come in the order of their payloads; the end marker belongs to none.
     let mut at = 0;
-    let chunk = |slice: &[u8]| {
-        let holds = |payload: &Bytes| payload.as_ptr_range().contains(&slice.as_ptr());
+    let chunk = |piece: Cow<'_, [u8]>| {
+        let slice = match piece {
+            Cow::Owned(made) => return made.into(),
+            Cow::Borrowed(slice) => slice,
+        };
+        let holds = |(_, payload): &(i64, Bytes)| payload.as_ptr_range().contains(&slice.as_ptr());
         match payloads[at..].iter().position(holds) {
             Some(n_skipped) => {
                 at += n_skipped;
-                payloads[at].slice_ref(slice)
+                payloads[at].1.slice_ref(slice)
             }
             None => Bytes::copy_from_slice(slice),
         }
     };
-    Ok(spliced.slices().map(chunk).collect())
+    Ok(spliced.into_pieces().map(chunk).collect())
 }
 
-fn reencode(schema: &SchemaRef, payloads: &[Bytes], limits: &Options) -> Result<Bytes, BodyError> {
+fn reencode(ingredients: &Ingredients, limits: &Options) -> Result<Bytes, BodyError> {
+    let Ingredients { schema, payloads, origin } = ingredients;
+    let all = match origin {
+        Some(_) => Arc::new(with_origin(schema)?),
+        None => schema.clone(),
+    };
     let mut decoder = Decoder::new(limits.clone());
     let mut batches = Vec::new();
-    for payload in payloads {
-        batches
-            .extend(decoder.decode(payload)?.into_iter().map(|batch| with_schema(schema, batch)));
+    for (offset, payload) in payloads {
+        for batch in decoder.decode(payload)? {
+            let mut batch = with_schema(schema, batch);
+            if let Some(origin) = origin {
+                let more = origin.arrays(unsigned(*offset), batch.num_rows());
+                let columns = [batch.columns(), &more].concat();
+                batch = RecordBatch::try_new(all.clone(), columns).unwrap_or(batch);
+            }
+            batches.push(batch);
+        }
     }
     let options = CodecOptions { codec: Codec::None, framing: Framing::Stream };
-    Ok(Encoder::new(schema.clone(), options)?.encode(&batches)?.into())
+    Ok(Encoder::new(all, options)?.encode(&batches)?.into())
+}
+
+/// Kafka's offsets are never negative.
+fn unsigned(offset: i64) -> u64 {
+    u64::try_from(offset).unwrap_or(0)
 }
 
 /// Schemas with one fingerprint may still differ in metadata, which nobody downstream reads.
@@ -91,6 +128,11 @@ mod tests {
 
     use super::*;
 
+    fn make(schema: SchemaRef, payloads: &[Bytes], origin: Option<Origin>) -> Body {
+        let payloads = (5..).zip(payloads.iter().cloned()).collect();
+        body(&Ingredients { schema, payloads, origin }, &Options::default()).unwrap()
+    }
+
     fn payload(values: Vec<i32>, framing: Framing) -> (RecordBatch, Bytes) {
         let column = Arc::new(Int32Array::from(values)) as _;
         let batch = RecordBatch::try_from_iter([("n", column)]).unwrap();
@@ -103,7 +145,7 @@ mod tests {
     fn payloads_are_spliced_without_copying_their_messages() {
         let (one, two) = (payload(vec![1, 2], Framing::Stream), payload(vec![3], Framing::File));
         let payloads = [one.1.clone(), two.1.clone()];
-        let body = body(&one.0.schema(), &payloads, &Options::default()).unwrap();
+        let body = make(one.0.schema(), &payloads, None);
         assert!(!body.is_reencoded);
         for (chunk, payload) in body.chunks[1..3].iter().zip(&payloads) {
             assert!(payload.as_ptr_range().contains(&chunk.as_ptr()));
@@ -126,8 +168,20 @@ mod tests {
         writer.write(&batch).unwrap();
         writer.finish().unwrap();
         drop(writer);
-        let body = body(&batch.schema(), &[payload, old.into()], &Options::default()).unwrap();
+        let payloads = [payload, old.into()];
+        let body = make(batch.schema(), &payloads, None);
         assert!(body.is_reencoded);
-        assert_eq!(decode(&body.chunks.concat()).unwrap(), [batch.clone(), batch]);
+        assert_eq!(decode(&body.chunks.concat()).unwrap(), [batch.clone(), batch.clone()]);
+
+        // Their rows have their origin too.
+        let origin = Origin { topic: "t".into(), partition: 3 };
+        let body = make(batch.schema(), &payloads, Some(origin.clone()));
+        assert!(body.is_reencoded);
+        let schema = Arc::new(with_origin(&batch.schema()).unwrap());
+        let expected = [5, 6].map(|offset| {
+            let columns = [batch.columns(), &origin.arrays(offset, 2)].concat();
+            RecordBatch::try_new(schema.clone(), columns).unwrap()
+        });
+        assert_eq!(decode(&body.chunks.concat()).unwrap(), expected);
     }
 }

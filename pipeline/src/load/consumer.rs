@@ -1,5 +1,5 @@
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -14,7 +14,11 @@ use rdkafka::{
 };
 use tokio::sync::Notify;
 
-use super::{LoadOptions, lanes::Commit};
+use super::{
+    LoadError, LoadOptions,
+    lanes::Commit,
+    positions::{self, Bound},
+};
 use crate::kafka::{
     ClientLog, KafkaError, KafkaOptions, create, is_in_process_broker, require_topic,
 };
@@ -37,11 +41,13 @@ pub(crate) struct Consumer {
     inner: Arc<StreamConsumer<Context>>,
     topic: String,
     kafka: KafkaOptions,
+    /// Where the run ends in each partition.
+    bounds: Option<BTreeMap<i32, Bound>>,
 }
 
 impl Consumer {
     /// Joins the group, once the topic is known to exist. Blocks up to the options' timeout.
-    pub(crate) fn connect(options: &LoadOptions) -> Result<Self, KafkaError> {
+    pub(crate) fn connect(options: &LoadOptions) -> Result<Self, LoadError> {
         // One whose group has just been left lets the next member wait for a session.
         let (session_timeout, heartbeat) =
             if is_in_process_broker(&options.kafka)? { ("2000", "500") } else { ("45000", "3000") };
@@ -71,12 +77,19 @@ impl Consumer {
             Context { log: log.clone(), changes: Mutex::default(), changed: Notify::new() };
         let inner: StreamConsumer<Context> = create(&options.kafka, &config, context)?;
         let hint = "check --topic";
-        require_topic(inner.client(), &log, &options.kafka, &options.topic, hint)?;
+        let n_partitions =
+            require_topic(inner.client(), &log, &options.kafka, &options.topic, hint)?;
+        positions::begin(&inner, options, n_partitions)?;
+        let until = options.until.as_ref();
+        let bounds = until
+            .map(|until| positions::bounds(&inner, options, until, n_partitions))
+            .transpose()?;
         inner.subscribe(&[&options.topic]).map_err(options.kafka.client_error("subscribing"))?;
         Ok(Self {
             inner: Arc::new(inner),
             topic: options.topic.clone(),
             kafka: options.kafka.clone(),
+            bounds,
         })
     }
 
@@ -195,6 +208,32 @@ impl Consumer {
     /// Whom to ask where the assigned partitions end.
     pub(crate) fn ends(&self) -> Ends {
         Ends { inner: self.inner.clone(), topic: self.topic.clone() }
+    }
+
+    /// Where the run ends in each partition, if it does.
+    pub(crate) fn bounds(&self) -> Option<&BTreeMap<i32, Bound>> {
+        self.bounds.as_ref()
+    }
+
+    /// Whether the group has committed every partition up to the end of the run.
+    pub(crate) async fn is_committed_to_bounds(&self) -> Result<bool, KafkaError> {
+        let (consumer, topic) = (self.inner.clone(), self.topic.clone());
+        let bounds = self.bounds.clone().unwrap_or_default();
+        let asking = tokio::task::spawn_blocking(move || {
+            for (partition, next) in committed(&consumer, &topic, ANSWER_TIMEOUT)? {
+                let Some(bound) = bounds.get(&partition) else { continue };
+                // Where nothing is left to read, nothing need be committed.
+                let (low, _) = consumer.fetch_watermarks(&topic, partition, ANSWER_TIMEOUT)?;
+                if next.unwrap_or(0).max(low) < bound.offset {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        });
+        match asking.await {
+            Ok(result) => result.map_err(|source| self.error("asking for the end", source)),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
     }
 
     /// Leaves the group, so that others get the partitions at once.

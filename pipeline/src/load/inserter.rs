@@ -1,13 +1,24 @@
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
-use volley_core::{fingerprint::Fingerprint, layout};
+use volley_core::{
+    fingerprint::Fingerprint,
+    layout,
+    origin::{Origin, with_origin},
+};
 
-use super::{Block, LoadOptions, body::body, intent::Intent, options::InsertProblem, table::Table};
+use super::{
+    Block, LoadOptions,
+    body::{Ingredients, body},
+    intent::Intent,
+    options::InsertProblem,
+    table::Table,
+};
 use crate::clickhouse::{ErrorKind, Servers};
 
 /// How an insert ended.
@@ -27,7 +38,8 @@ pub(crate) enum Inserted {
 /// Puts blocks into the table.
 pub(crate) struct Inserter {
     servers: Servers,
-    topic: String,
+    topic: Arc<str>,
+    provenance: bool,
     table: Table,
     payload_limits: layout::Options,
 }
@@ -44,7 +56,8 @@ impl Inserter {
     pub(crate) fn new(options: &LoadOptions) -> Self {
         Self {
             servers: Servers::new(options.clickhouse.clone()),
-            topic: options.topic.clone(),
+            topic: options.topic.as_str().into(),
+            provenance: options.provenance,
             table: Table::new(options),
             payload_limits: options.payload_limits.clone(),
         }
@@ -77,10 +90,19 @@ impl Inserter {
         let Some(fingerprint) = block.schema.filter(|_| block.n_rows > 0) else {
             return Ok(Inserted::Stored { is_reencoded: false, took: Duration::ZERO });
         };
+        let origin = self.origin(block.partition);
+        let all: Cow<'_, Schema> = match origin {
+            Some(_) => Cow::Owned(with_origin(schema).map_err(InsertProblem::Provenance)?),
+            None => Cow::Borrowed(schema),
+        };
         let body = {
-            let (schema, payloads) = (schema.clone(), block.payloads());
+            let ingredients = Ingredients {
+                schema: schema.clone(),
+                payloads: block.payloads_with_offsets(),
+                origin,
+            };
             let limits = self.payload_limits.clone();
-            let making = tokio::task::spawn_blocking(move || body(&schema, &payloads, &limits));
+            let making = tokio::task::spawn_blocking(move || body(&ingredients, &limits));
             match making.await {
                 Ok(body) => body?,
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -98,7 +120,8 @@ impl Inserter {
             ("min_insert_block_size_rows", n_rows.as_str()),
             ("min_insert_block_size_bytes", "0"),
         ];
-        let request = Request { fingerprint, schema, settings: &settings, body: &body.chunks };
+        let request =
+            Request { fingerprint, schema: &all, settings: &settings, body: &body.chunks };
         let mut n_tried = 0;
         loop {
             let index = self.servers.current();
@@ -110,6 +133,11 @@ impl Inserter {
                 Err(problem) => return Err(problem),
             }
         }
+    }
+
+    fn origin(&self, partition: i32) -> Option<Origin> {
+        let partition = u32::try_from(partition).unwrap_or(0);
+        self.provenance.then(|| Origin { topic: self.topic.clone(), partition })
     }
 
     async fn insert_on(

@@ -261,6 +261,11 @@ impl Lanes {
         waiting.map(|block| block.messages.len() as u64).sum()
     }
 
+    /// Where each partition is read next, and whether it was read to its end.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = (i32, Option<i64>, bool)> + '_ {
+        self.lanes.iter().map(|(partition, lane)| (*partition, lane.next, lane.is_at_end))
+    }
+
     /// Where each partition is read next; `None` where no message has come yet.
     pub(crate) fn next_offsets(&self) -> Vec<(i32, Option<i64>)> {
         self.lanes.iter().map(|(partition, lane)| (*partition, lane.next)).collect()

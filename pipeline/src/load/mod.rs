@@ -17,6 +17,7 @@ mod intent;
 mod lanes;
 mod observer;
 mod options;
+mod positions;
 mod run;
 mod schemas;
 #[cfg(test)]
@@ -28,4 +29,5 @@ pub use intent::UnknownIntent;
 pub use lanes::Delivery;
 pub use observer::{DEAD_LETTER_CAUSES, LoadObserver, NoObserver, Received, Stored};
 pub use options::{InsertProblem, LoadError, LoadOptions, LoadSummary, MessageProblem};
+pub use positions::{Beginning, Ending, ParseBeginningError, ParseEndingError, PositionError};
 pub use run::load;

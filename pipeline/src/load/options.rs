@@ -4,9 +4,12 @@ use serde::Serialize;
 use volley_core::{
     clickhouse::{Loss, UnsupportedType},
     layout::{self, Diagnostic},
+    origin::NameClash,
 };
 
-use super::{BlockLimits, Delivery, body::BodyError, intent::UnknownIntent};
+use super::{
+    Beginning, BlockLimits, Delivery, Ending, PositionError, body::BodyError, intent::UnknownIntent,
+};
 use crate::{
     clickhouse::{
         ClickHouseError, ClickHouseOptions, CreateTableError, Creation, ErrorKind, Evolution,
@@ -32,12 +35,18 @@ pub struct LoadOptions {
     pub creation: Creation,
     /// What to do where it lacks columns that messages have.
     pub evolution: Evolution,
+    /// Whether each row is to say which message it comes from, in columns of its own.
+    pub provenance: bool,
     /// What a crash may do to rows.
     pub delivery: Delivery,
     /// Topic for messages that cannot be loaded; without one, such a message stops the run.
     pub dead_letters: Option<String>,
     /// When a block is cut.
     pub limits: BlockLimits,
+    /// Where the group begins, in partitions for which it has committed nothing.
+    pub from: Beginning,
+    /// Where the run ends; where partitions are shared, in those that are this member's.
+    pub until: Option<Ending>,
     /// Stops when every partition has been at its end for so long.
     pub until_idle: Option<Duration>,
     /// How long a passing failure is retried before it stops the run; for ever if `None`.
@@ -56,6 +65,9 @@ pub enum LoadError {
     /// The broker, or the way to it.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
+    /// The group cannot begin where it is told to, or the run end.
+    #[error(transparent)]
+    Position(#[from] PositionError),
     /// ClickHouse, before any message was at stake.
     #[error(transparent)]
     ClickHouse(#[from] ClickHouseError),
@@ -191,6 +203,9 @@ pub enum InsertProblem {
         /// What adds them.
         statement: String,
     },
+    /// A column of the messages has the name of one that says where rows come from.
+    #[error("{0}; rename it, or leave out --provenance")]
+    Provenance(NameClash),
     /// The table lacks a column that the messages have, and there is no type for it.
     #[error("the table lacks a column that the messages have, and it cannot be added")]
     NoColumnType(#[source] UnsupportedType),

@@ -202,6 +202,25 @@ impl Member {
         self.queue(cut);
     }
 
+    /// Ends a run: what is open is cut, what can be committed is, what has started is awaited. What it
+    /// lost with its last poll is gone by then.
+    fn end(&mut self, world: &mut World, lost: &HashSet<i32>) {
+        self.planner.forget(lost);
+        self.lanes.lose(lost);
+        let open = self.planner.finish();
+        self.queue(open);
+        for _ in 0..100 {
+            self.advance(world, || true);
+            if self.inserting.is_empty() && self.lanes.commits().is_empty() {
+                break;
+            }
+            while !self.inserting.is_empty() {
+                self.finish_insert(world, 0, true);
+            }
+        }
+        self.lanes.clear_waiting();
+    }
+
     /// As `run/inserts.rs` does it; `answer` says whether the member hears that a commit succeeded.
     fn advance(&mut self, world: &mut World, mut answer: impl FnMut() -> bool) {
         self.inserting.extend(self.lanes.start(self.now));
@@ -295,13 +314,36 @@ fn simulate(seed: u64, delivery: Delivery) -> World {
                     late(&mut members, &mut world, partition, heir, &mut rng);
                 }
             }
-            _ => {
-                let crashed = members.swap_remove(at);
-                world.stray.extend(crashed.inserting.into_iter().map(|(_, block)| block));
+            event => {
+                let mut gone = members.swap_remove(at);
+                if event < 99 {
+                    // It crashes.
+                    world.stray.extend(gone.inserting.drain(..).map(|(_, block)| block));
+                } else {
+                    // It is told to stop, between losing a partition or getting one and knowing what
+                    // was begun there.
+                    let mut lost = HashSet::new();
+                    match world.owners.get(&partition) {
+                        Some(owner) if *owner == gone.id => {
+                            if let Some(heir) = members.first_mut() {
+                                world.assign(partition, heir);
+                            }
+                            // It may not have heard of it.
+                            lost.extend(rng.random_bool(0.5).then_some(partition));
+                        }
+                        _ => {
+                            members.iter_mut().for_each(|member| member.lose(partition));
+                            gone.lose(partition);
+                            world.owners.insert(partition, gone.id);
+                        }
+                    }
+                    gone.end(&mut world, &lost);
+                }
+
                 members.push(Member::new(n_members, delivery, &mut rng));
                 n_members += 1;
                 let orphans: Vec<_> = (0..N_PARTITIONS)
-                    .filter(|partition| world.owners.get(partition) == Some(&crashed.id))
+                    .filter(|partition| world.owners.get(partition) == Some(&gone.id))
                     .collect();
                 for partition in orphans {
                     let heir = rng.random_range(0..members.len());

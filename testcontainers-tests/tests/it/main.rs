@@ -18,7 +18,9 @@ mod nested;
 mod observed;
 mod partitions;
 mod poison;
+mod positions;
 mod processes;
+mod provenance;
 mod reaping;
 mod roundtrip;
 mod schemas;
@@ -44,6 +46,8 @@ const CASES: &[&[Case]] = &[
     groups::CASES,
     schemas::CASES,
     evolve::CASES,
+    positions::CASES,
+    provenance::CASES,
     types::CASES,
     nested::CASES,
     dictionaries::CASES,

@@ -1,14 +1,17 @@
 //! Holding back, noticing that there is nothing more, and finishing.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     time::{Duration, Instant},
 };
 
 use super::{
-    super::{LoadError, consumer::Consumer},
+    super::{LoadError, consumer::Consumer, positions::Bound},
     Loading,
 };
+
+/// Wait before the broker is asked again whether the end of the run is reached.
+const ASK_PAUSE: Duration = Duration::from_millis(500);
 
 /// Attempts to commit while finishing. What stays uncommitted is not lost: whoever reads it again
 /// inserts it with the same token.
@@ -30,6 +33,11 @@ impl Loading {
         } else {
             self.lanes.failing().collect()
         };
+        let is_past = |(partition, next, _): (i32, Option<i64>, bool)| {
+            next.is_some_and(|next| self.is_past_bound(consumer, partition, next))
+                .then_some(partition)
+        };
+        held.extend(self.lanes.positions().filter_map(is_past));
         // A block that must be formed again needs its messages, however many they are.
         for partition in self.planner.resuming() {
             held.remove(&partition);
@@ -45,6 +53,43 @@ impl Loading {
         self.queue(open);
         self.held = held;
         Ok(())
+    }
+
+    /// Whether a message is behind the end of the run. One that belongs to a block that was begun is not.
+    pub(super) fn is_past_bound(&self, consumer: &Consumer, partition: i32, offset: i64) -> bool {
+        // A partition that was added since is not part of the run.
+        let is_past = |bounds: &BTreeMap<i32, Bound>| {
+            bounds.get(&partition).is_none_or(|bound| offset >= bound.offset)
+        };
+        consumer.bounds().is_some_and(is_past) && !self.planner.is_resuming(partition)
+    }
+
+    /// Whether this member has read all of its partitions up to the end of the run; one that has no
+    /// partitions, whether the group has committed all of them.
+    pub(super) async fn is_at_bounds(&mut self, consumer: &Consumer) -> Result<bool, LoadError> {
+        let Some(bounds) = consumer.bounds().filter(|_| self.is_assigned) else {
+            return Ok(false);
+        };
+        if self.ask_again.is_some_and(|at| Instant::now() < at) {
+            return Ok(false);
+        }
+        self.ask_again = None;
+        let mut has_partitions = false;
+        for (partition, next, is_at_end) in self.lanes.positions() {
+            has_partitions = true;
+            let Some(bound) = bounds.get(&partition) else { continue };
+            let is_past = next.is_some_and(|next| next >= bound.offset);
+            // What was there when the run started is before any end that was seen since.
+            let is_done = is_past || (is_at_end && bound.is_there);
+            if !is_done || self.planner.is_resuming(partition) {
+                return Ok(false);
+            }
+        }
+        let is_done = has_partitions || consumer.is_committed_to_bounds().await?;
+        if !is_done {
+            self.ask_again = Some(Instant::now() + ASK_PAUSE);
+        }
+        Ok(is_done)
     }
 
     pub(super) async fn is_idle(&mut self, consumer: &Consumer) -> Result<bool, LoadError> {

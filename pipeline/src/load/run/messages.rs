@@ -21,7 +21,7 @@ impl Loading {
         received: Result<BorrowedMessage<'_>, LibError>,
     ) -> Result<(), LoadError> {
         match received {
-            Ok(message) => self.accept(&message).await,
+            Ok(message) => self.accept(consumer, &message).await,
             Err(LibError::PartitionEOF(partition)) => {
                 self.lanes.reached_end(partition);
                 self.planner.reached_end(partition, self.start.elapsed());
@@ -40,9 +40,17 @@ impl Loading {
         }
     }
 
-    async fn accept(&mut self, received: &BorrowedMessage<'_>) -> Result<(), LoadError> {
+    async fn accept(
+        &mut self,
+        consumer: &Consumer,
+        received: &BorrowedMessage<'_>,
+    ) -> Result<(), LoadError> {
         let (partition, offset) = (received.partition(), received.offset());
         if !self.lanes.has(partition) {
+            return Ok(());
+        }
+        if self.is_past_bound(consumer, partition, offset) {
+            self.lanes.read(partition, offset);
             return Ok(());
         }
         let headers = message_headers(received);

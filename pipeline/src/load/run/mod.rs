@@ -91,6 +91,8 @@ struct Loading {
     last_commit: Option<Instant>,
     /// When to try again to commit what could not be.
     commit_again: Option<Instant>,
+    /// When to ask the broker again whether the end of the run is reached.
+    ask_again: Option<Instant>,
     summary: LoadSummary,
 }
 
@@ -115,6 +117,7 @@ impl Loading {
             first_message: None,
             last_commit: None,
             commit_again: None,
+            ask_again: None,
             summary: LoadSummary::default(),
         }
     }
@@ -150,6 +153,10 @@ impl Loading {
             // Before the rest, because it cuts blocks that nothing else would wake us for.
             self.throttle(consumer)?;
             self.advance(consumer).await;
+            if self.is_at_bounds(consumer).await? {
+                tracing::info!("read up to the end of the run; finishing");
+                return Ok(());
+            }
         }
     }
 
@@ -161,7 +168,7 @@ impl Loading {
         let idle_due =
             self.options.until_idle.and_then(|idle| self.last_activity.checked_add(idle));
         let far = Instant::now() + Duration::from_secs(3600);
-        [block_due, retry_due, idle_due, self.commit_again]
+        [block_due, retry_due, idle_due, self.commit_again, self.ask_again]
             .into_iter()
             .flatten()
             .min()
