@@ -18,9 +18,6 @@ const GATHER_BYTES: usize = 256 * 1024;
 /// Longest wait for the server to take a piece of an insert's body.
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Longest wait for the server to store an insert whose body it has.
-const STORE_TIMEOUT: Duration = Duration::from_secs(180);
-
 /// How to reach a server, or one of several.
 #[derive(Clone)]
 pub struct ClickHouseOptions {
@@ -31,7 +28,7 @@ pub struct ClickHouseOptions {
     pub user: Option<String>,
     /// Password; never shown.
     pub password: Option<String>,
-    /// How long an answer to a query may take; an insert has three minutes.
+    /// How long an answer to a query may take.
     pub timeout: Duration,
     /// Whom to trust at an HTTPS address.
     pub tls: TlsOptions,
@@ -149,7 +146,7 @@ impl ClickHouse {
 
     /// Streams `body` to an `INSERT … FORMAT …` statement, with settings for this one insert.
     ///
-    /// Ends when the server has stored it all. Dropping the future aborts the insert, which leaves
+    /// Ends when the server has stored it all, or after `timeout`. Dropping the future aborts the insert, which leaves
     /// either everything or nothing stored.
     ///
     /// # Errors
@@ -161,9 +158,10 @@ impl ClickHouse {
         sql: &str,
         settings: &[(&str, &str)],
         body: Vec<Bytes>,
+        timeout: Duration,
     ) -> Result<(), ClickHouseError> {
         let insert = self.client.insert_formatted_with(sql);
-        let insert = insert.with_timeouts(Some(SEND_TIMEOUT), Some(STORE_TIMEOUT));
+        let insert = insert.with_timeouts(Some(SEND_TIMEOUT), None);
         let mut insert = settings
             .iter()
             .fold(insert, |insert, (name, value)| insert.with_setting(*name, *value));
@@ -187,7 +185,10 @@ impl ClickHouse {
             }
             insert.end().await
         };
-        sending.await.map_err(|error| ClickHouseError::new(&self.url, STORE_TIMEOUT, error))
+        match tokio::time::timeout(timeout, sending).await {
+            Ok(sent) => sent.map_err(|error| ClickHouseError::new(&self.url, SEND_TIMEOUT, error)),
+            Err(_) => Err(ClickHouseError::TimedOut { url: self.url.clone(), timeout }),
+        }
     }
 
     async fn in_time<T>(

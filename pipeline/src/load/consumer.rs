@@ -1,6 +1,9 @@
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -8,9 +11,10 @@ use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{
-        BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer,
+        BaseConsumer, CommitMode, Consumer as _, ConsumerContext, RebalanceProtocol, StreamConsumer,
     },
     error::{KafkaError as LibError, KafkaResult},
+    types::{RDKafkaErrorCode, RDKafkaRespErr},
 };
 use tokio::sync::Notify;
 
@@ -34,6 +38,8 @@ const ENDS_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) enum Assignment {
     Gained(HashSet<i32>),
     Lost(HashSet<i32>),
+    /// The group takes them, and waits until they are given: [`Consumer::give`].
+    Leaving(HashSet<i32>),
 }
 
 /// A member of the consumer group, subscribed.
@@ -73,8 +79,13 @@ impl Consumer {
             ],
         )?;
         let log = ClientLog::default();
-        let context =
-            Context { log: log.clone(), changes: Mutex::default(), changed: Notify::new() };
+        let context = Context {
+            log: log.clone(),
+            changes: Mutex::default(),
+            changed: Notify::new(),
+            is_closing: AtomicBool::new(false),
+            taken: Mutex::default(),
+        };
         let inner: StreamConsumer<Context> = create(&options.kafka, &config, context)?;
         let hint = "check --topic";
         let n_partitions =
@@ -124,6 +135,19 @@ impl Consumer {
         };
         self.inner.pause(&of(stop))?;
         self.inner.resume(&of(go_on))
+    }
+
+    /// Gives up partitions that the group takes.
+    pub(crate) fn give(&self, partitions: &HashSet<i32>) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition(&self.topic, *partition);
+        }
+        let context = self.inner.context();
+        let mut taken = context.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.retain(|partition| !partitions.contains(partition));
+        drop(taken);
+        self.inner.incremental_unassign(&list)
     }
 
     /// Says that everything below these offsets is in the table, and what will be inserted next.
@@ -283,6 +307,20 @@ impl Ends {
     }
 }
 
+impl Drop for Consumer {
+    /// The client goes only when its partitions are given up, and nobody is left to finish anything.
+    fn drop(&mut self) {
+        let context = self.inner.context();
+        context.is_closing.store(true, Ordering::Release);
+        let taken = context.taken.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if !taken.is_empty()
+            && let Err(error) = self.give(&taken)
+        {
+            tracing::debug!(%error, "cannot give up partitions; the group takes them");
+        }
+    }
+}
+
 /// Whether a message lies at an offset or behind it. Offsets alone do not tell: a transaction ends
 /// with one that no message has.
 fn has_message(
@@ -343,6 +381,10 @@ struct Context {
     log: ClientLog,
     changes: Mutex<Vec<Assignment>>,
     changed: Notify,
+    /// Whether nobody listens any more.
+    is_closing: AtomicBool,
+    /// Partitions that the group takes and waits for.
+    taken: Mutex<HashSet<i32>>,
 }
 
 impl ClientContext for Context {
@@ -356,19 +398,54 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {
-    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let partitions = |list: &TopicPartitionList| {
-            list.elements().iter().map(|element| element.partition()).collect::<HashSet<_>>()
-        };
-        let change = match rebalance {
-            Rebalance::Assign(list) => Assignment::Gained(partitions(list)),
-            Rebalance::Revoke(list) => Assignment::Lost(partitions(list)),
-            Rebalance::Error(error) => {
-                tracing::warn!(%error, "rebalance failed; trying again");
-                return;
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        what: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        let is_cooperative =
+            matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        let partitions: HashSet<i32> =
+            list.elements().iter().map(|element| element.partition()).collect();
+        let (change, done) = match what {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                let done = if is_cooperative {
+                    consumer.incremental_assign(list)
+                } else {
+                    consumer.assign(list)
+                };
+                (Some(Assignment::Gained(partitions)), done)
+            }
+            // Partitions that are another's already are given up at once, and so are all where nobody
+            // could finish anything.
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS
+                if is_cooperative
+                    && !consumer.assignment_lost()
+                    && !self.is_closing.load(Ordering::Acquire) =>
+            {
+                let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+                taken.extend(&partitions);
+                (Some(Assignment::Leaving(partitions)), Ok(()))
+            }
+            _ => {
+                let is_revoked = what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS;
+                if !is_revoked {
+                    let error = RDKafkaErrorCode::from(what);
+                    tracing::warn!(%error, "rebalance failed; trying again");
+                }
+                let done = if is_cooperative {
+                    consumer.incremental_unassign(list)
+                } else {
+                    consumer.unassign()
+                };
+                (is_revoked.then_some(Assignment::Lost(partitions)), done)
             }
         };
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner).push(change);
+        if let Err(error) = done {
+            tracing::warn!(%error, "cannot take the partitions that the group assigns");
+        }
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).extend(change);
         self.changed.notify_one();
     }
 }

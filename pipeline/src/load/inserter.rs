@@ -18,8 +18,12 @@ use super::{
     intent::Intent,
     options::InsertProblem,
     table::Table,
+    timeouts::insert_timeout,
 };
-use crate::clickhouse::{ErrorKind, Servers};
+use crate::{
+    clickhouse::{ErrorKind, Servers},
+    kafka::KafkaError,
+};
 
 /// How an insert ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,7 @@ pub(crate) struct Inserter {
     provenance: bool,
     table: Table,
     payload_limits: layout::Options,
+    timeout: Duration,
 }
 
 /// What is sent, whichever server it is sent to.
@@ -53,14 +58,18 @@ struct Request<'a> {
 }
 
 impl Inserter {
-    pub(crate) fn new(options: &LoadOptions) -> Self {
-        Self {
+    /// # Errors
+    ///
+    /// Where the options leave no time for an insert.
+    pub(crate) fn new(options: &LoadOptions) -> Result<Self, KafkaError> {
+        Ok(Self {
             servers: Servers::new(options.clickhouse.clone()),
             topic: options.topic.as_str().into(),
             provenance: options.provenance,
             table: Table::new(options),
             payload_limits: options.payload_limits.clone(),
-        }
+            timeout: insert_timeout(&options.kafka)?,
+        })
     }
 
     /// Looks at the table on the first server that answers, before anything is read, and says what it
@@ -151,7 +160,7 @@ impl Inserter {
             let statement: Arc<str> =
                 self.table.statement((index, server), fingerprint, schema).await?;
             let began = Instant::now();
-            match server.insert(&statement, settings, body.to_vec()).await {
+            match server.insert(&statement, settings, body.to_vec(), self.timeout).await {
                 Ok(()) => return Ok(began.elapsed()),
                 // Someone has changed the table since it was looked at.
                 Err(error)

@@ -111,6 +111,18 @@ impl Lanes {
         lost.flat_map(|(_, lane)| lane.waiting).map(|block| block.n_bytes).sum()
     }
 
+    /// Forgets the blocks of partitions that are not on their way; returns their bytes.
+    pub(crate) fn leave(&mut self, partitions: &HashSet<i32>) -> usize {
+        let leaving = self.lanes.iter_mut().filter(|(partition, _)| partitions.contains(partition));
+        leaving.flat_map(|(_, lane)| lane.waiting.drain(..)).map(|block| block.n_bytes).sum()
+    }
+
+    /// Whether nothing of partitions is on its way, or stored and not yet committed.
+    pub(crate) fn are_settled(&self, partitions: &HashSet<i32>) -> bool {
+        let mut lanes = partitions.iter().filter_map(|partition| self.lanes.get(partition));
+        lanes.all(|lane| lane.phase == Phase::Committed)
+    }
+
     pub(crate) fn has(&self, partition: i32) -> bool {
         self.lanes.contains_key(&partition)
     }

@@ -23,6 +23,7 @@ mod schemas;
 #[cfg(test)]
 mod simulation;
 mod table;
+mod timeouts;
 
 pub use block::{Block, BlockLimits, BlockPlanner, Message};
 pub use intent::UnknownIntent;

@@ -12,6 +12,7 @@ mod dead_letters;
 mod dictionaries;
 mod evolve;
 mod groups;
+mod handover;
 mod kills;
 mod letters;
 mod nested;
@@ -44,6 +45,7 @@ const CASES: &[&[Case]] = &[
     partitions::CASES,
     observed::CASES,
     groups::CASES,
+    handover::CASES,
     schemas::CASES,
     evolve::CASES,
     positions::CASES,

@@ -7,11 +7,19 @@ use super::{
         Delivery, LoadError,
         consumer::{Assignment, Consumer},
         intent::Intent,
+        timeouts::handover_timeout,
     },
     Loading,
     inserts::COMMIT_PAUSE,
 };
 use crate::{human::Causes, shutdown::Shutdown};
+
+/// Partitions that the group takes from this member.
+pub(super) struct Leaving {
+    pub(super) partitions: HashSet<i32>,
+    /// When they are given up, whatever is under way.
+    pub(super) until: Instant,
+}
 
 impl Loading {
     pub(super) async fn reassign(
@@ -34,6 +42,7 @@ impl Loading {
                     self.observer.assigned(&partitions);
                 }
                 Assignment::Lost(partitions) => self.lose(&partitions),
+                Assignment::Leaving(partitions) => self.leave(partitions),
             }
             self.last_activity = Instant::now();
         }
@@ -48,13 +57,48 @@ impl Loading {
         self.observer.lost(partitions);
     }
 
-    /// Gives up what was lost with the last thing that was read, and takes nothing new.
-    pub(super) fn end_assignment(&mut self, consumer: &Consumer) {
-        for change in consumer.take_changes() {
-            if let Assignment::Lost(partitions) = change {
-                self.lose(&partitions);
+    /// Takes nothing more of partitions, and gives up what is not under way yet: the next owner begins
+    /// where this one ends.
+    fn leave(&mut self, partitions: HashSet<i32>) {
+        self.n_inflight_bytes -= self.planner.forget(&partitions);
+        self.n_inflight_bytes -= self.lanes.leave(&partitions);
+        let until = Instant::now() + handover_timeout(&self.options.kafka);
+        self.leaving = Some(Leaving { partitions, until });
+    }
+
+    /// Gives partitions to the group, once what was under way there is stored and committed, or has taken
+    /// too long: then the next owner repeats it, under the same token.
+    pub(super) fn hand_over(&mut self, consumer: &Consumer) {
+        let is_due = |leaving: &mut Leaving| {
+            self.lanes.are_settled(&leaving.partitions) || leaving.until <= Instant::now()
+        };
+        if let Some(Leaving { partitions, .. }) = self.leaving.take_if(is_due) {
+            self.lose(&partitions);
+            if let Err(error) = consumer.give(&partitions) {
+                tracing::warn!(%error, "cannot give up partitions; the group takes them");
             }
         }
+    }
+
+    /// Whether nothing more of a partition is taken.
+    pub(super) fn is_leaving(&self, partition: i32) -> bool {
+        self.leaving.as_ref().is_some_and(|leaving| leaving.partitions.contains(&partition))
+    }
+
+    /// Gives up what was lost with the last thing that was read, and takes nothing new. What the group
+    /// takes it gets, without waiting.
+    pub(super) fn end_assignment(&mut self, consumer: &Consumer) {
+        for change in consumer.take_changes() {
+            match change {
+                Assignment::Gained(_) => {}
+                Assignment::Lost(partitions) => self.lose(&partitions),
+                Assignment::Leaving(partitions) => self.leave(partitions),
+            }
+        }
+        if let Some(leaving) = &mut self.leaving {
+            leaving.until = Instant::now();
+        }
+        self.hand_over(consumer);
     }
 
     /// Makes the first block of each partition the one that its owner before was about to insert.

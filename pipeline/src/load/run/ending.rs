@@ -19,8 +19,8 @@ const MAX_LAST_COMMITS: u32 = 20;
 
 impl Loading {
     /// Stops and starts fetching, so that no more than the allowed bytes are held, and nothing more of
-    /// partitions whose inserts fail.
-    pub(super) fn throttle(&mut self, consumer: &Consumer) -> Result<(), LoadError> {
+    /// partitions whose inserts fail. True where that has cut blocks.
+    pub(super) fn throttle(&mut self, consumer: &Consumer) -> Result<bool, LoadError> {
         self.observer.in_flight(self.n_inflight_bytes);
         let failing_bytes = self.lanes.n_failing_bytes();
         let all = self.options.max_inflight_bytes;
@@ -42,17 +42,19 @@ impl Loading {
         for partition in self.planner.resuming() {
             held.remove(&partition);
         }
+        held.extend(self.leaving.iter().flat_map(|leaving| &leaving.partitions));
         if held == self.held {
-            return Ok(());
+            return Ok(false);
         }
         let [stop, go_on] = [&held - &self.held, &self.held - &held];
         consumer.hold(&stop, &go_on).map_err(|error| consumer.error("pausing", error))?;
         tracing::debug!(held = held.len(), bytes = self.n_inflight_bytes, "bytes in flight");
         // A block that no further message can fill is due now.
         let open = self.planner.finish_of(&stop);
+        let has_cut = !open.is_empty();
         self.queue(open);
         self.held = held;
-        Ok(())
+        Ok(has_cut)
     }
 
     /// Whether a message is behind the end of the run. One that belongs to a block that was begun is not.

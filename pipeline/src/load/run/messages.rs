@@ -46,7 +46,7 @@ impl Loading {
         received: &BorrowedMessage<'_>,
     ) -> Result<(), LoadError> {
         let (partition, offset) = (received.partition(), received.offset());
-        if !self.lanes.has(partition) {
+        if !self.lanes.has(partition) || self.is_leaving(partition) {
             return Ok(());
         }
         if self.is_past_bound(consumer, partition, offset) {

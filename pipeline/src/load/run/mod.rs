@@ -18,6 +18,7 @@ mod ending;
 mod inserts;
 mod messages;
 
+use assignment::Leaving;
 use inserts::Done;
 
 /// Runs until `shutdown` is requested or the topic has been idle for as long as the options say;
@@ -34,7 +35,7 @@ pub async fn load(
     shutdown: Shutdown,
     observer: Arc<dyn LoadObserver>,
 ) -> Result<LoadSummary, LoadError> {
-    let inserter = Arc::new(Inserter::new(&options));
+    let inserter = Arc::new(Inserter::new(&options)?);
     inserter.check_table().await.map_err(|problem| match problem {
         InsertProblem::ClickHouse(error) => LoadError::ClickHouse(error),
         problem => LoadError::Table { table: options.table.clone(), source: Box::new(problem) },
@@ -83,6 +84,8 @@ struct Loading {
     is_full: bool,
     /// Partitions that are not fetched for now.
     held: HashSet<i32>,
+    /// Partitions that the group takes, while what is under way there is finished.
+    leaving: Option<Leaving>,
     /// Whether nothing is tried again, because the run ends.
     is_draining: bool,
     is_assigned: bool,
@@ -111,6 +114,7 @@ impl Loading {
             n_inflight_bytes: 0,
             is_full: false,
             held: HashSet::new(),
+            leaving: None,
             is_draining: false,
             is_assigned: false,
             last_activity: Instant::now(),
@@ -150,9 +154,12 @@ impl Loading {
             let mut cut = Vec::new();
             self.planner.poll(self.start.elapsed(), |p| self.lanes.is_busy(p), &mut cut);
             self.queue(cut);
-            // Before the rest, because it cuts blocks that nothing else would wake us for.
-            self.throttle(consumer)?;
             self.advance(consumer).await;
+            self.hand_over(consumer);
+            if self.throttle(consumer)? {
+                // Nothing else would wake us for what was cut.
+                self.advance(consumer).await;
+            }
             if self.is_at_bounds(consumer).await? {
                 tracing::info!("read up to the end of the run; finishing");
                 return Ok(());
@@ -167,8 +174,9 @@ impl Loading {
         let retry_due = since_start(self.lanes.retry_at());
         let idle_due =
             self.options.until_idle.and_then(|idle| self.last_activity.checked_add(idle));
+        let leave_due = self.leaving.as_ref().map(|leaving| leaving.until);
         let far = Instant::now() + Duration::from_secs(3600);
-        [block_due, retry_due, idle_due, self.commit_again, self.ask_again]
+        [block_due, retry_due, idle_due, leave_due, self.commit_again, self.ask_again]
             .into_iter()
             .flatten()
             .min()

@@ -1,0 +1,75 @@
+use std::time::Duration;
+
+use crate::kafka::{KafkaError, KafkaOptions};
+
+/// librdkafka's own choice, where the user makes none.
+const POLL_INTERVAL: Duration = Duration::from_secs(300);
+
+/// The shortest that leaves time for an insert.
+const MIN_POLL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Longest insert, however long the poll interval.
+const INSERT_TIMEOUT: Duration = Duration::from_secs(180);
+
+const HANDOVER_TIMEOUT: Duration = Duration::from_secs(30);
+
+const KEY: &str = "max.poll.interval.ms";
+
+/// How long an insert may take: three fifths of the time after which the group takes partitions from a
+/// member that is not heard of, and three minutes at most. So an insert has ended, one way or the other,
+/// before somebody else begins to repeat it.
+///
+/// # Errors
+///
+/// [`KafkaError::Property`] where the user's `max.poll.interval.ms` leaves no time for an insert.
+pub(crate) fn insert_timeout(kafka: &KafkaOptions) -> Result<Duration, KafkaError> {
+    let interval = poll_interval(kafka);
+    if interval < MIN_POLL_INTERVAL {
+        let reason = format!(
+            "an insert must end before it, volley needs {} at least",
+            MIN_POLL_INTERVAL.as_millis()
+        );
+        return Err(KafkaError::Property { key: KEY.to_owned(), reason });
+    }
+    Ok((interval * 3 / 5).min(INSERT_TIMEOUT))
+}
+
+/// How long the group waits for inserts of partitions that it takes from this member: a tenth of the
+/// same interval, and half a minute at most.
+pub(crate) fn handover_timeout(kafka: &KafkaOptions) -> Duration {
+    (poll_interval(kafka) / 10).min(HANDOVER_TIMEOUT)
+}
+
+fn poll_interval(kafka: &KafkaOptions) -> Duration {
+    // What is no number librdkafka refuses, and says why.
+    let interval = kafka.property(KEY).and_then(|text| text.parse().ok());
+    interval.map_or(POLL_INTERVAL, Duration::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(property: Option<&str>, expected: Result<u64, &str>) {
+        let property = property.map(|value| format!("{KEY}={value}").parse().unwrap());
+        let kafka = KafkaOptions {
+            brokers: String::new(),
+            properties: property.into_iter().collect(),
+            timeout: Duration::from_secs(1),
+        };
+        let found = insert_timeout(&kafka).map_err(|error| error.to_string());
+        assert_eq!(found, expected.map(Duration::from_secs).map_err(str::to_owned));
+    }
+
+    #[test]
+    fn an_insert_ends_before_the_poll_interval() {
+        check(None, Ok(180));
+        check(Some("3600000"), Ok(180));
+        check(Some("60000"), Ok(36));
+        check(Some("10000"), Ok(6));
+        check(Some("soon"), Ok(180));
+        let refusal = "kafka property 'max.poll.interval.ms' is refused: an insert must end before \
+                       it, volley needs 10000 at least; check --kafka";
+        check(Some("9999"), Err(refusal));
+    }
+}
