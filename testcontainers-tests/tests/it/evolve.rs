@@ -40,7 +40,7 @@ fn new_columns_are_added_midway(scenario: &Scenario<'_>) {
     put(scenario, &[("n", integers(0..10))]);
     loader.wait_for_rows(10);
     let words: DictionaryArray<Int8Type> = vec![Some("a"); 10].into_iter().collect();
-    let nulls = Int64Array::from(vec![Some(1), None].repeat(5));
+    let nulls = Int64Array::from([Some(1), None].repeat(5));
     put(
         scenario,
         &[

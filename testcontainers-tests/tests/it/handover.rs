@@ -45,6 +45,8 @@ fn what_is_under_way_is_finished_first(scenario: &Scenario<'_>) {
     let count =
         || scenario.query_text(&format!("SELECT uniqExact(device, ts), count() FROM {table}"));
     eventually("all rows", || count().starts_with("12000\t").then_some(()));
-    more.into_iter().for_each(|loader| drop(loader.stop()));
+    for loader in more {
+        loader.stop();
+    }
     assert_eq!(count(), "12000\t12000");
 }
