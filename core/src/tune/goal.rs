@@ -12,6 +12,11 @@ pub const TOLERANCE: f64 = 0.02;
 /// and key.
 const PAYLOAD_LIMIT: usize = 1_000_000 - 512;
 
+/// What a byte costs beside work, in ns: the time of a byte on a link of 1 Gbit/s. A payload goes over
+/// such a link two or three times, and is stored as often; links within a machine room are that much
+/// faster.
+pub const BYTE_NS: f64 = 8.0;
+
 /// What is to be small.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -23,7 +28,8 @@ pub enum Objective {
     /// Time until the first row of a batch can be read: `rows / rate`, until the batch is full, and
     /// `rows` × the work a row.
     Latency,
-    /// √(bytes a row × ns of work a row): halving the bytes is worth doubling the work.
+    /// ns of work a row + [`BYTE_NS`] × bytes a row: what the processors work and what the network
+    /// takes.
     #[default]
     Balanced,
 }
@@ -106,10 +112,20 @@ impl Measured {
         self.size.bytes_per_row()
     }
 
-    /// Work, ns a row.
+    /// Encoding and decoding, ns a row: measured of every point.
+    pub fn codec_ns(&self) -> f64 {
+        self.encode.median() + self.decode.median()
+    }
+
+    /// All work that was measured, ns a row.
     pub fn work_ns(&self) -> f64 {
-        let parts = [&self.encode, &self.decode, &self.insert, &self.delivery];
-        parts.into_iter().map(Samples::median).sum()
+        self.codec_ns() + self.insert.median() + self.delivery.median()
+    }
+
+    /// Whether as much is known of both: what one of them lacks would make it look cheap.
+    pub fn is_comparable(&self, other: &Self) -> bool {
+        self.insert.is_empty() == other.insert.is_empty()
+            && self.delivery.is_empty() == other.delivery.is_empty()
     }
 
     /// Time until the first row of a batch can be read, in ns.
@@ -146,13 +162,13 @@ pub struct Recommendation<'a> {
 }
 
 impl Goal {
-    /// What a point costs: bytes a row, ns a row, ns, or the root of bytes × ns.
+    /// What a point costs: bytes a row; ns a row; ns until a row can be read; ns a row.
     pub fn cost(&self, measured: &Measured) -> f64 {
         match self.objective {
             Objective::Bytes => measured.bytes_per_row(),
             Objective::Cpu => measured.work_ns(),
             Objective::Latency => measured.latency_ns(self.rate),
-            Objective::Balanced => (measured.bytes_per_row() * measured.work_ns()).sqrt(),
+            Objective::Balanced => measured.work_ns() + BYTE_NS * measured.bytes_per_row(),
         }
     }
 
@@ -194,9 +210,9 @@ impl Goal {
     }
 }
 
-/// Which of `points` no other beats in both bytes a row and work a row: the Pareto front.
+/// Which of `points` no other beats in both bytes a row and encoding and decoding: the Pareto front.
 pub fn front(points: &[&Measured]) -> Vec<bool> {
-    let costs: Vec<_> = points.iter().map(|p| (p.bytes_per_row(), p.work_ns())).collect();
+    let costs: Vec<_> = points.iter().map(|p| (p.bytes_per_row(), p.codec_ns())).collect();
     let beats = |(bytes, work): &(f64, f64), other: &(f64, f64)| {
         bytes <= &other.0 && work <= &other.1 && (bytes < &other.0 || work < &other.1)
     };
@@ -236,7 +252,7 @@ mod tests {
         assert_eq!(goal(Objective::Bytes).cost(&point), 40.0);
         assert_eq!(goal(Objective::Cpu).cost(&point), 90.0);
         assert_eq!(goal(Objective::Latency).cost(&point), 0.5e9 + 500.0 * 90.0);
-        assert_eq!(goal(Objective::Balanced).cost(&point), 60.0);
+        assert_eq!(goal(Objective::Balanced).cost(&point), 90.0 + 320.0);
         let mut point = point;
         point.insert.push(100.0);
         point.delivery.push(200.0);

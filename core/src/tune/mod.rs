@@ -48,7 +48,8 @@ mod search;
 
 pub use self::{
     goal::{
-        Goal, Measured, Objection, Objective, ParseObjectiveError, Recommendation, TOLERANCE, front,
+        BYTE_NS, Goal, Measured, Objection, Objective, ParseObjectiveError, Recommendation,
+        TOLERANCE, front,
     },
     interval::{Interval, Samples},
     measure::{Clock, MeasureError, Task, Trial, measure},

@@ -9,7 +9,7 @@ pub fn reason(goal: &Goal, chosen: &Recommendation<'_>, default: Option<&Measure
         Objective::Bytes => "bytes a row",
         Objective::Cpu => "work a row",
         Objective::Latency => "time until a row can be read",
-        Objective::Balanced => "√(bytes × work)",
+        Objective::Balanced => "work and bytes a row together",
     };
     let mut text = if chosen.cost > chosen.lowest {
         let part = (chosen.cost / chosen.lowest - 1.0) * 100.0;
@@ -30,7 +30,13 @@ pub fn reason(goal: &Goal, chosen: &Recommendation<'_>, default: Option<&Measure
         Some(Objection::TooLate) => text.push_str("its rows wait too long"),
         None => {
             let bytes = change(chosen.measured.bytes_per_row(), default.bytes_per_row(), "bytes");
-            let work = change(chosen.measured.work_ns(), default.work_ns(), "work");
+            // Of the default, servers may not have been asked.
+            let (now, before) = if chosen.measured.is_comparable(default) {
+                (chosen.measured.work_ns(), default.work_ns())
+            } else {
+                (chosen.measured.codec_ns(), default.codec_ns())
+            };
+            let work = change(now, before, "work");
             let _ = write!(text, "{bytes}, {work}");
         }
     }
@@ -41,6 +47,7 @@ fn change(now: f64, before: f64, of: &str) -> String {
     let part = if before > 0.0 { (now / before - 1.0) * 100.0 } else { 0.0 };
     match part.round() {
         0.0 => format!("as much of {of}"),
+        p if p < 0.0 && of == "bytes" => format!("{:.0} % fewer {of}", -p),
         p if p < 0.0 => format!("{:.0} % less {of}", -p),
         p => format!("{p:.0} % more {of}"),
     }
@@ -69,13 +76,16 @@ mod tests {
         let goal = Goal::default();
         let (chosen, default) = (measured(5000, 20, 90.0), measured(1000, 25, 60.0));
         let lowest = Recommendation { measured: &chosen, cost: 10.0, lowest: 10.0 };
-        assert_eq!(reason(&goal, &lowest, None), "the lowest √(bytes × work)");
-        assert_eq!(reason(&goal, &lowest, Some(&chosen)), "the lowest √(bytes × work)");
+        assert_eq!(reason(&goal, &lowest, None), "the lowest work and bytes a row together");
+        assert_eq!(
+            reason(&goal, &lowest, Some(&chosen)),
+            "the lowest work and bytes a row together"
+        );
         let near = Recommendation { cost: 10.1, ..lowest };
         assert_eq!(
             reason(&goal, &near, Some(&default)),
-            "the fewest rows within 2 % of the lowest √(bytes × work) (1.0 % above it); against 1000 \
-             rows, zstd:1: 20 % less bytes, 50 % more work"
+            "the fewest rows within 2 % of the lowest work and bytes a row together (1.0 % above it); \
+             against 1000 rows, zstd:1: 20 % fewer bytes, 50 % more work"
         );
         let tight = Goal { payload_limit: 24, ..goal };
         assert!(reason(&tight, &near, Some(&default)).ends_with("its messages are too large"));
