@@ -20,4 +20,5 @@ pub mod observe;
 pub mod produce;
 pub mod shutdown;
 pub mod source;
+pub mod tune;
 mod view;

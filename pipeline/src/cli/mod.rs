@@ -2,6 +2,7 @@
 
 mod args;
 mod clickhouse_tls;
+mod config;
 mod demo;
 mod dev;
 mod dlq;
@@ -14,11 +15,12 @@ mod output;
 mod positions;
 mod produce;
 mod status;
+mod tune;
 mod view;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, parser::ValueSource};
 
 use crate::exit::ExitStatus;
 use args::LogArgs;
@@ -52,6 +54,7 @@ struct Cli {
 enum Command {
     Produce(Box<produce::ProduceArgs>),
     Load(Box<load::LoadArgs>),
+    Tune(Box<tune::TuneArgs>),
     Inspect(inspect::InspectArgs),
     Dlq(dlq::DlqArgs),
     View(view::ViewArgs),
@@ -61,7 +64,15 @@ enum Command {
 
 /// Runs the command line `arguments` (the program's name first) to its end.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let command = match config::apply(Cli::command(), &arguments) {
+        Ok(command) => command,
+        Err(error) => {
+            output::print_error(&error);
+            return ExitStatus::Error.into();
+        }
+    };
+    let cli = match parse(command, arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers, anything else is a mistake of the caller's. Where the
@@ -83,6 +94,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+fn parse(mut command: clap::Command, arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    let tune = matches.subcommand_matches("tune");
+    let source = tune.and_then(|tune| tune.value_source("urls"));
+    let cli = Cli::from_arg_matches_mut(&mut matches);
+    let mut cli = cli.map_err(|error| error.format(&mut command))?;
+    if let Command::Tune(args) = &mut cli.command {
+        args.is_clickhouse_given = source == Some(ValueSource::CommandLine);
+    }
+    Ok(cli)
+}
+
 fn run(command: Command) -> anyhow::Result<ExitStatus> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -92,6 +115,7 @@ fn run(command: Command) -> anyhow::Result<ExitStatus> {
             Command::Demo(args) => demo::run(args).await,
             Command::Dev(args) => dev::run(args).await,
             Command::View(args) => view::run(args).await,
+            Command::Tune(args) => return tune::run(*args).await,
             Command::Inspect(args) => return inspect::run(&args),
             Command::Dlq(args) => return dlq::run(args),
         }?;

@@ -9,6 +9,7 @@ use volley_core::batcher::BatchLimits;
 
 use super::{
     args::{CodecArgs, Format, KafkaArgs, Metrics, RunArgs},
+    config::ConfigArgs,
     observe::{ObserveProduceArgs, serve},
     output::{line, print_result},
     status::StatusLine,
@@ -27,6 +28,9 @@ use crate::{
 /// Kafka message, until Ctrl-C or a limit. Then it waits for what is on its way and prints a summary.
 #[derive(Debug, Args)]
 pub(crate) struct ProduceArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+
     #[command(flatten)]
     kafka: KafkaArgs,
 

@@ -180,6 +180,71 @@ impl Fetcher {
         })
     }
 
+    /// Gives the last `n_messages` of a partition to `each`, in their order, until it says false, the
+    /// end of the partition or the deadline; fewer where the partition holds fewer. Blocks up to the
+    /// options' timeout for an answer, and for each message.
+    pub(crate) fn newest(
+        &self,
+        topic: &str,
+        partition: i32,
+        n_messages: usize,
+        deadline: Instant,
+        each: &mut dyn FnMut(FetchedMessage) -> bool,
+    ) -> Result<(), FetchError> {
+        let n_partitions = self.n_partitions(topic)?;
+        let topic = topic.to_owned();
+        if usize::try_from(partition).is_ok_and(|partition| partition >= n_partitions) {
+            return Err(FetchError::NoPartition { topic, partition, n_partitions });
+        }
+        let watermarks = self.consumer.fetch_watermarks(&topic, partition, self.options.timeout);
+        let (low, high) = watermarks.map_err(|error| self.failed("asking for offsets", error))?;
+        let first = high.saturating_sub_unsigned(n_messages as u64).max(low);
+        if first >= high {
+            return Ok(());
+        }
+        let mut assignment = TopicPartitionList::with_capacity(1);
+        let assigned = assignment
+            .add_partition_offset(&topic, partition, Offset::Offset(first))
+            .and_then(|()| self.consumer.assign(&assignment));
+        assigned.map_err(|error| self.failed("assigning a partition", error))?;
+        let result = self.read_to(&Place { topic, partition }, high, deadline, each);
+        let unassigned = self.consumer.unassign();
+        result?;
+        unassigned.map_err(|error| self.failed("giving a partition back", error))
+    }
+
+    fn read_to(
+        &self,
+        place: &Place,
+        end: i64,
+        deadline: Instant,
+        each: &mut dyn FnMut(FetchedMessage) -> bool,
+    ) -> Result<(), FetchError> {
+        let mut heard = Instant::now();
+        while Instant::now() < deadline {
+            if heard.elapsed() >= self.options.timeout {
+                let (place, timeout) = (place.clone(), self.options.timeout);
+                return Err(FetchError::TimedOut { place, offset: end - 1, timeout });
+            }
+            match self.consumer.poll(Duration::from_millis(100)) {
+                None => {}
+                Some(Ok(message)) => {
+                    heard = Instant::now();
+                    let offset = message.offset();
+                    if offset >= end || !each(FetchedMessage::of(&message)) || offset + 1 == end {
+                        return Ok(());
+                    }
+                }
+                Some(Err(LibError::PartitionEOF(_))) => return Ok(()),
+                Some(Err(error)) if is_unanswered(&error) || is_about_group(&error) => {
+                    tracing::debug!(%error, "while waiting for messages");
+                }
+                Some(Err(error)) => return Err(self.failed("reading messages", error)),
+            }
+        }
+        Ok(())
+    }
+
     fn fetch_at(&self, place: &Place, offset: i64) -> Result<FetchedMessage, FetchError> {
         let mut assignment = TopicPartitionList::with_capacity(1);
         let assigned = assignment

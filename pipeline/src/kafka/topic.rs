@@ -92,6 +92,30 @@ pub(crate) struct TopicConfig {
     pub(crate) compression: Option<String>,
 }
 
+/// Deletes `topic`; one that is not there is no error. An in-process broker keeps it: it deletes
+/// none. Blocks up to the options' timeout.
+pub(crate) fn delete_topic(
+    options: &KafkaOptions,
+    topic: &str,
+    runtime: &Handle,
+) -> Result<(), KafkaError> {
+    if is_in_process_broker(options)? {
+        return Ok(());
+    }
+    let admin = admin(options)?;
+    let admin_options = AdminOptions::new()
+        .request_timeout(Some(options.timeout))
+        .operation_timeout(Some(options.timeout));
+    let deleted = runtime.block_on(admin.delete_topics(&[topic], &admin_options));
+    let failed = options.client_error("deleting a topic");
+    match deleted.map_err(failed)?.into_iter().next() {
+        Some(Err((_, code))) if code != RDKafkaErrorCode::UnknownTopicOrPartition => {
+            Err(options.client_error("deleting a topic")(LibError::AdminOp(code)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Largest message that both this client and the topic take, in bytes, with key and headers. Blocks
 /// up to the options' timeout.
 pub(crate) fn message_limit(

@@ -26,5 +26,6 @@ mod signals;
 mod table;
 mod tls;
 mod topic;
+mod tune;
 mod unreachable;
 mod view;

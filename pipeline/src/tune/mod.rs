@@ -1,0 +1,290 @@
+//! Measures rows of the user's own, and says how to send them.
+//!
+//! ```text
+//! input ──rows──▶ Sample ──▶ Search ⇄ measure ──▶ inserts, deliveries of the finalists ──▶ TuneReport
+//! ```
+//!
+//! What is measured, and in what order, is [`volley_core::tune`]'s; here are the clocks, files,
+//! brokers and servers.
+
+mod clock;
+mod delivery;
+mod input;
+mod insert;
+mod report;
+
+use std::{path::PathBuf, time::Duration};
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use volley_core::{
+    clickhouse::UnsupportedType,
+    codec::{Codec, Framing},
+    decode::DecodeError,
+    encode::{EncodeError, Encoder},
+    tune::{
+        Clock as _, Goal, MeasureError, Point, Sample, SampleError, Search, Space, ladder, measure,
+    },
+};
+
+use self::{clock::MachineClock, delivery::Deliveries, insert::Inserts, report::Outcome};
+pub use self::{
+    input::{Input, InputOptions, ParseTopicError, TopicAddress},
+    report::{PointReport, RecommendationReport, SampleReport, Setting, TuneReport},
+};
+use crate::{
+    clickhouse::{ClickHouseError, ClickHouseOptions},
+    kafka::{KafkaError, KafkaOptions},
+    shutdown::Shutdown,
+    source::SourceError,
+};
+
+/// Part of the budget that is left for servers, where they are measured too.
+const SERVERS_SHARE: u32 = 3;
+
+/// Most points that are tried on servers.
+const SERVER_POINTS: usize = 4;
+
+/// What to measure, and what is wanted.
+#[derive(Clone, Debug)]
+pub struct TuneOptions {
+    /// The rows.
+    pub input: InputOptions,
+    /// What is wanted; a rate that it lacks is taken from the rows.
+    pub goal: Goal,
+    /// Rows of a batch to choose from; what suits the sample if empty.
+    pub rows_per_batch: Vec<usize>,
+    /// Codecs to choose from; what people use if empty.
+    pub codecs: Vec<Codec>,
+    /// Framings to choose from; stream if empty.
+    pub framings: Vec<Framing>,
+    /// Whether text that repeats is tried as a dictionary too.
+    pub dictionaries: bool,
+    /// Measures every point rather than search.
+    pub sweep: bool,
+    /// Longest time that all of it takes.
+    pub budget: Duration,
+    /// Measures inserts too.
+    pub clickhouse: Option<ClickHouseOptions>,
+    /// Measures the way through a broker too.
+    pub kafka: Option<KafkaOptions>,
+}
+
+/// Why nothing was measured.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TuneError {
+    /// A file.
+    #[error("cannot read --input {}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Bytes that are no sound payload.
+    #[error("cannot measure {input}: it is no sound arrow ipc payload; volley inspect shows more")]
+    Payload {
+        /// Where they are.
+        input: String,
+        /// What is wrong, and where.
+        source: DecodeError,
+    },
+    /// A topic.
+    #[error("cannot read --input {input}")]
+    Topic {
+        /// Which.
+        input: String,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Nothing to measure.
+    #[error("--input has no rows to measure")]
+    NoRows,
+    /// How long a batch takes to fill is not known.
+    #[error("nothing tells how fast rows come; pass --rate, the rows a second of one batch")]
+    NoRate,
+    /// This machine.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The rows are no sample.
+    #[error("cannot measure the rows of --input")]
+    Sample(#[from] SampleError),
+    /// The rows cannot be measured.
+    #[error("cannot measure the rows of --input")]
+    Measure(#[from] MeasureError),
+    /// The rows cannot be encoded.
+    #[error("cannot encode the rows of --input")]
+    Encode(#[from] EncodeError),
+    /// No table for the rows.
+    #[error("cannot measure inserts: the rows give no table")]
+    Table(#[from] UnsupportedType),
+    /// ClickHouse.
+    #[error("cannot measure inserts")]
+    ClickHouse(#[from] ClickHouseError),
+    /// The broker.
+    #[error("cannot measure deliveries")]
+    Kafka(#[from] KafkaError),
+}
+
+/// Reads, measures and recommends, within the budget, or until `shutdown` is requested: then what is
+/// known by then is the result. Temporary tables and topics are gone when it ends.
+///
+/// Not cancel-safe: dropping the future leaves the measuring thread running to its end.
+///
+/// # Errors
+///
+/// [`TuneError`].
+pub async fn tune(options: TuneOptions, shutdown: Shutdown) -> Result<TuneReport, TuneError> {
+    let runtime = Handle::current();
+    let run = tokio::task::spawn_blocking(move || run(options, &shutdown, &runtime));
+    match run.await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+fn run(
+    options: TuneOptions,
+    shutdown: &Shutdown,
+    runtime: &Handle,
+) -> Result<TuneReport, TuneError> {
+    let mut clock = MachineClock::start();
+    let gathered = input::gather(&options.input, options.budget, shutdown)?;
+    let mut notes = gathered.notes;
+    let sample = Sample::new(&gathered.batches)?;
+    drop(gathered.batches);
+    let mut goal = options.goal;
+    let is_rate_found = goal.rate.is_none() && gathered.rate.is_some();
+    goal.rate = goal.rate.or(gathered.rate);
+    let needs_rate = goal.objective == volley_core::tune::Objective::Latency;
+    if goal.rate.is_none() && (needs_rate || goal.max_latency.is_some()) {
+        return Err(TuneError::NoRate);
+    }
+    let space = space(&options, &goal, &sample, &mut notes);
+
+    // Servers are asked first whether they are there: nobody wants to hear of it after the budget.
+    let inserts = options.clickhouse.as_ref();
+    let inserts = inserts.map(|server| runtime.block_on(Inserts::connect(server))).transpose()?;
+    let deliveries = options.kafka.as_ref();
+    let deliveries = deliveries.map(Deliveries::connect).transpose()?;
+
+    let has_servers = inserts.is_some() || deliveries.is_some();
+    let reserved = if has_servers { options.budget / SERVERS_SHARE } else { Duration::ZERO };
+    let left = options.budget.saturating_sub(clock.elapsed()).saturating_sub(reserved);
+    let start = if options.sweep { Search::sweep } else { Search::new };
+    let mut search = start(space, goal, left, clock.wall());
+    while !shutdown.is_requested() {
+        let Some(task) = search.next(clock.wall()) else { break };
+        let trial = measure(&sample, task, &mut clock)?;
+        search.record(task, trial);
+    }
+
+    let finalists = search.finalists().into_iter().take(SERVER_POINTS);
+    let finalists: Vec<_> = finalists.map(|measured| measured.point).collect();
+    let now = clock.elapsed();
+    let mut deadline = now + options.budget.saturating_sub(now) / 2;
+    if let Some(inserts) = inserts {
+        if deliveries.is_none() {
+            deadline = options.budget;
+        }
+        let measured =
+            runtime.block_on(inserts.measure(&sample, &finalists, &clock, deadline, shutdown))?;
+        for (point, ns) in measured {
+            if let Some(measured) = search.points_mut().find(|found| found.point == point) {
+                measured.insert.push(ns);
+            }
+        }
+    }
+    if let Some(deliveries) = deliveries {
+        let measured =
+            deliveries.measure(&sample, &finalists, &clock, options.budget, shutdown, runtime)?;
+        for (point, ns) in measured {
+            if let Some(measured) = search.points_mut().find(|found| found.point == point) {
+                measured.delivery.push(ns);
+            }
+        }
+    }
+    if shutdown.is_requested() {
+        notes.push("it was stopped early".to_owned());
+    } else if search.was_cut() {
+        notes.push("some points did not fit --budget and were left out".to_owned());
+    }
+    let outcome = Outcome {
+        inputs: options.input.inputs,
+        sample: &sample,
+        search: &search,
+        is_rate_found,
+        notes,
+        budget: options.budget,
+    };
+    Ok(outcome.report(&clock)?)
+}
+
+/// The points to choose from: no batch is larger than what the sample holds twice, or than what fills
+/// within the longest latency.
+fn space(options: &TuneOptions, goal: &Goal, sample: &Sample, notes: &mut Vec<String>) -> Space {
+    let mut space = Space::of(sample);
+    let most = goal.max_rows().unwrap_or(usize::MAX);
+    let mut rows = options.rows_per_batch.clone();
+    if rows.is_empty() {
+        rows = ladder(10, sample.max_window().min(most));
+        // The rung between, which fills in just that time.
+        if most < sample.max_window() {
+            rows.push(most);
+        }
+    } else {
+        let n_asked = rows.len();
+        rows.retain(|&rows| rows <= sample.max_window());
+        if rows.len() < n_asked {
+            notes.push(format!(
+                "batches of more than {} rows were left out: the sample has {}, and two different \
+                 batches are needed",
+                sample.max_window(),
+                sample.rows().num_rows()
+            ));
+        }
+    }
+    space = space.with_rows(rows);
+    if !options.codecs.is_empty() {
+        space = space.with_codecs(options.codecs.clone());
+    }
+    if !options.framings.is_empty() {
+        space = space.with_framings(options.framings.clone());
+    }
+    if options.dictionaries && sample.has_repeating_text() {
+        space = space.with_dictionaries();
+    } else if options.dictionaries {
+        notes.push("no column of text repeats: there is nothing for --dictionaries".to_owned());
+    }
+    if sample.rows().num_rows() < 1000 {
+        let n_rows = sample.rows().num_rows();
+        notes.push(format!("{n_rows} rows are few: larger batches may do better; pass more"));
+    }
+    space
+}
+
+/// The payloads of a point's windows, again and again until they hold `n_rows` rows: costs that come
+/// with each message count as often for every point. Returns them with their rows.
+fn payloads(
+    sample: &Sample,
+    point: &Point,
+    n_rows: usize,
+) -> Result<(Vec<Bytes>, usize), TuneError> {
+    let mut encoder = Encoder::new(sample.schema(point), point.options())?;
+    let windows = sample.windows(point).map_err(MeasureError::Window)?;
+    let mut encoded = Vec::with_capacity(windows.len());
+    for window in &windows {
+        let payload = encoder.encode(std::slice::from_ref(window))?;
+        encoded.push((Bytes::from(payload), window.num_rows()));
+    }
+    let (mut payloads, mut n_taken) = (Vec::new(), 0);
+    for (payload, rows) in encoded.iter().cycle().take_while(|(_, rows)| *rows > 0) {
+        if n_taken >= n_rows {
+            break;
+        }
+        payloads.push(payload.clone());
+        n_taken += rows;
+    }
+    Ok((payloads, n_taken))
+}

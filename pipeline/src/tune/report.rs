@@ -1,0 +1,288 @@
+use std::time::Duration;
+
+use serde::Serialize;
+use volley_core::{
+    advice::{Advice, Rule, advise},
+    codec::{Codec, Framing},
+    encode::{EncodeError, Encoder},
+    layout::{self, Options},
+    tune::{
+        DictionarySaving, Goal, Interval, Measured, Objection, Objective, Point, Sample, Search,
+        front, reason,
+    },
+};
+
+use super::{Input, clock::MachineClock};
+
+/// What `volley produce` does untold.
+const DEFAULT_LINGER: Duration = Duration::from_secs(1);
+const DEFAULT_BYTES_PER_BATCH: f64 = 4e6;
+
+/// What was measured, and what follows from it.
+#[derive(Clone, Debug, Serialize)]
+pub struct TuneReport {
+    /// The rows.
+    pub sample: SampleReport,
+    /// What was wanted.
+    pub objective: Objective,
+    /// Rows a second of one batch, where that is known.
+    pub rate: Option<f64>,
+    /// Whether the rate was told by the rows' time column rather than by the user.
+    pub is_rate_from_rows: bool,
+    /// Longest time until a row can be read, ms.
+    pub max_latency_ms: Option<f64>,
+    /// Most bytes of a payload.
+    pub payload_limit: usize,
+    /// Points that there were to choose from.
+    pub candidates: usize,
+    /// Those that were measured.
+    pub points: Vec<PointReport>,
+    /// What the sizes say of the rows, in batches as recommended.
+    pub findings: Vec<Advice>,
+    /// The point to take; `None` where none will do.
+    pub recommendation: Option<RecommendationReport>,
+    /// What one should know to read this.
+    pub notes: Vec<String>,
+    /// Time that all of it took.
+    pub elapsed_ms: u64,
+    /// Time that it had.
+    pub budget_ms: u64,
+}
+
+/// The rows that were measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct SampleReport {
+    /// Where they came from.
+    pub inputs: Vec<String>,
+    /// How many.
+    pub rows: usize,
+    /// Columns at the top.
+    pub columns: usize,
+    /// Bytes of a row in memory.
+    pub raw_bytes_per_row: f64,
+}
+
+/// One point.
+#[derive(Clone, Debug, Serialize)]
+pub struct PointReport {
+    /// The point.
+    #[serde(flatten)]
+    pub point: Point,
+    /// Bytes of a row: exact for the windows of the sample, and the same in each run.
+    pub bytes_per_row: f64,
+    /// Bytes of the largest payload.
+    pub largest_payload: usize,
+    /// Encoding, ns a row.
+    pub encode_ns: Option<Interval>,
+    /// Checking and decoding, ns a row.
+    pub decode_ns: Option<Interval>,
+    /// Inserting into ClickHouse, ns a row.
+    pub insert_ns: Option<Interval>,
+    /// From a producer to a consumer, ns a row.
+    pub delivery_ns: Option<Interval>,
+    /// Encoding and decoding together, ns a row.
+    pub codec_ns: f64,
+    /// All that was measured together, ns a row.
+    pub work_ns: f64,
+    /// Time until the first row of a batch can be read, ms; without the wait where no rate is known.
+    pub latency_ms: f64,
+    /// What the objective makes of it; `None` where servers measured others only, which would make it
+    /// look cheap.
+    pub cost: Option<f64>,
+    /// Whether nothing has both fewer bytes and less encoding and decoding.
+    pub is_front: bool,
+    /// Why it will not do.
+    pub objection: Option<Objection>,
+}
+
+/// The point to take.
+#[derive(Clone, Debug, Serialize)]
+pub struct RecommendationReport {
+    /// The point.
+    #[serde(flatten)]
+    pub point: Point,
+    /// Its place in [`TuneReport::points`].
+    pub index: usize,
+    /// Why this one.
+    pub reason: String,
+    /// Settings of `volley produce`, by the names of its flags.
+    pub settings: Vec<(&'static str, Setting)>,
+    /// The command to paste.
+    pub command: String,
+}
+
+/// The value of a flag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Setting {
+    /// A number.
+    Number(u64),
+    /// Anything else, as users write it.
+    Text(String),
+}
+
+impl std::fmt::Display for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// What a run leaves.
+pub(super) struct Outcome<'a> {
+    pub(super) inputs: Vec<Input>,
+    pub(super) sample: &'a Sample,
+    pub(super) search: &'a Search,
+    pub(super) is_rate_found: bool,
+    pub(super) notes: Vec<String>,
+    pub(super) budget: Duration,
+}
+
+impl Outcome<'_> {
+    pub(super) fn report(self, clock: &MachineClock) -> Result<TuneReport, EncodeError> {
+        let goal = *self.search.goal();
+        let rows = self.sample.rows();
+        let sizes = rows.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or(0));
+        let raw_bytes_per_row = sizes.sum::<usize>() as f64 / rows.num_rows() as f64;
+        let measured: Vec<_> = self.search.points().collect();
+        let fitting: Vec<_> =
+            measured.iter().copied().filter(|point| goal.objection(point).is_none()).collect();
+        let fronts = front(&fitting);
+        let is_front = |point: &Measured| {
+            let at = fitting.iter().position(|other| other.point == point.point);
+            at.is_some_and(|at| fronts[at])
+        };
+        let recommended = self.search.recommend();
+        let is_comparable = |point: &Measured| {
+            recommended.as_ref().is_none_or(|chosen| chosen.measured.is_comparable(point))
+        };
+        let report = |point: &&Measured| {
+            let cost = is_comparable(point).then(|| goal.cost(point));
+            point_report(&goal, point, cost, is_front(point))
+        };
+        let points: Vec<_> = measured.iter().map(report).collect();
+        let recommendation = recommended.map(|chosen| {
+            let point = chosen.measured.point;
+            let default = measured.iter().copied().find(|measured| is_default(&measured.point));
+            let settings = settings(&goal, chosen.measured, raw_bytes_per_row);
+            let flags = settings.iter().map(|(flag, value)| format!(" --{flag} {value}"));
+            RecommendationReport {
+                point,
+                index: measured.iter().position(|other| other.point == point).unwrap_or_default(),
+                reason: reason(&goal, &chosen, default),
+                command: format!("volley produce{}", flags.collect::<String>()),
+                settings,
+            }
+        });
+        let looked_at = recommendation.as_ref().map(|found| found.point);
+        let looked_at = looked_at.or_else(|| measured.first().map(|measured| measured.point));
+        let findings =
+            looked_at.map(|point| findings(self.sample, &point)).transpose()?.unwrap_or_default();
+        Ok(TuneReport {
+            sample: SampleReport {
+                inputs: self.inputs.iter().map(ToString::to_string).collect(),
+                rows: rows.num_rows(),
+                columns: rows.num_columns(),
+                raw_bytes_per_row,
+            },
+            objective: goal.objective,
+            rate: goal.rate,
+            is_rate_from_rows: self.is_rate_found,
+            max_latency_ms: goal.max_latency.map(|limit| limit.as_secs_f64() * 1e3),
+            payload_limit: goal.payload_limit,
+            candidates: self.search.space().len(),
+            points,
+            findings,
+            recommendation,
+            notes: self.notes,
+            elapsed_ms: clock.elapsed().as_millis() as u64,
+            budget_ms: self.budget.as_millis() as u64,
+        })
+    }
+}
+
+fn is_default(point: &Point) -> bool {
+    let Point { rows, codec, framing, dictionary } = *point;
+    rows == 1000 && codec == Codec::default() && framing == Framing::Stream && !dictionary
+}
+
+fn point_report(
+    goal: &Goal,
+    measured: &Measured,
+    cost: Option<f64>,
+    is_front: bool,
+) -> PointReport {
+    PointReport {
+        point: measured.point,
+        bytes_per_row: measured.bytes_per_row(),
+        largest_payload: measured.size.largest,
+        encode_ns: measured.encode.interval(),
+        decode_ns: measured.decode.interval(),
+        insert_ns: measured.insert.interval(),
+        delivery_ns: measured.delivery.interval(),
+        codec_ns: measured.codec_ns(),
+        work_ns: measured.work_ns(),
+        latency_ms: measured.latency_ns(goal.rate) / 1e6,
+        cost,
+        is_front,
+        objection: goal.objection(measured),
+    }
+}
+
+/// What the windows of a point say of the rows, and what dictionaries would save there.
+fn findings(sample: &Sample, point: &Point) -> Result<Vec<Advice>, EncodeError> {
+    let mut encoder = Encoder::new(sample.schema(point), point.options())?;
+    let Some(window) = sample.windows(point)?.into_iter().next() else {
+        return Ok(Vec::new());
+    };
+    let payload = encoder.encode(&[window])?;
+    let (layout, _) = layout::walk(&payload, &Options::default());
+    let mut findings = advise(&layout);
+    if !point.dictionary {
+        let savings = sample.dictionary_savings(point)?;
+        // What was measured says it better than what sizes suggest.
+        findings.retain(|advice| {
+            let is_guess = matches!(advice.rule, Rule::Offsets | Rule::Repeats);
+            let is_measured =
+                |saving: &DictionarySaving| Some(&saving.column) == advice.column.as_ref();
+            !(is_guess && savings.iter().any(is_measured))
+        });
+        findings.extend(savings.iter().filter_map(Advice::of_saving));
+        findings.sort_by(|a, b| b.share.total_cmp(&a.share));
+    }
+    Ok(findings)
+}
+
+/// What `volley produce` has to be told, so that batches are cut at this number of rows and not at
+/// another limit before.
+fn settings(
+    goal: &Goal,
+    measured: &Measured,
+    raw_bytes_per_row: f64,
+) -> Vec<(&'static str, Setting)> {
+    let point = &measured.point;
+    let mut settings = vec![
+        ("rows-per-batch", Setting::Number(point.rows as u64)),
+        ("codec", Setting::Text(point.codec.to_string())),
+    ];
+    if point.framing != Framing::default() {
+        settings.push(("framing", Setting::Text(point.framing.to_string())));
+    }
+    let raw_bytes = raw_bytes_per_row * point.rows as f64;
+    if raw_bytes > DEFAULT_BYTES_PER_BATCH * 0.9 {
+        let megabytes = (raw_bytes * 1.25 / 1e6).ceil() as u64;
+        settings.push(("bytes-per-batch", Setting::Text(format!("{megabytes}MB"))));
+    }
+    let fill = goal.rate.map(|rate| point.rows as f64 / rate * 1.25);
+    if let Some(fill) = fill.filter(|fill| *fill > DEFAULT_LINGER.as_secs_f64()) {
+        let linger = format!("{}s", fill.ceil() as u64);
+        let linger =
+            goal.max_latency.map_or(linger, |limit| format!("{}ms", limit.as_millis().max(1)));
+        settings.push(("linger", Setting::Text(linger)));
+    } else if let Some(limit) = goal.max_latency.filter(|limit| *limit < DEFAULT_LINGER) {
+        settings.push(("linger", Setting::Text(format!("{}ms", limit.as_millis().max(1)))));
+    }
+    settings
+}
