@@ -135,6 +135,15 @@ enum Task {
     /// `compare` goes to the comparison: `--quick` takes five minutes once everything is built.
     /// `cargo xtask compare -- --help` lists the options. Linux only.
     Compare(PassedOn),
+    /// Check that `volley tune` recommends what a measurement of every point recommends
+    ///
+    /// Prints what each recommendation costs more than the cheapest point, for four data sets and every
+    /// objective, and fails where that is over 5 %. Takes half an hour.
+    TuneRegret {
+        /// Fewer rows: a few minutes
+        #[arg(long)]
+        quick: bool,
+    },
     /// Run the end-to-end suite in containers, on images made here
     ///
     /// For machines that reach no container registry: makes images that stand in for Redpanda, Apache
@@ -173,6 +182,7 @@ fn main() -> ExitCode {
         Task::KillTest(_) => tasks::kill_test(&passed_on()),
         Task::LoadSpeed(_) => tasks::load_speed(&passed_on()),
         Task::Compare(_) => tasks::compare(&passed_on()),
+        Task::TuneRegret { quick } => tasks::tune_regret(quick),
         Task::Standin(_) => standin::standin(&passed_on()),
         Task::Ci => tasks::ci(),
         Task::Setup => tasks::setup(),

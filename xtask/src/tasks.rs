@@ -229,6 +229,18 @@ pub(crate) fn compare(args: &[OsString]) -> Result<()> {
     Err(compare.replace_us())
 }
 
+pub(crate) fn tune_regret(quick: bool) -> Result<()> {
+    let features = features([])?;
+    let mut regret = Run::cargo()
+        .args(["run", "--release", "--package", "volley-benches", "--bin", "tune-regret"])
+        .args(features)
+        .dir(&workspace_root());
+    if quick {
+        regret = regret.env("VOLLEY_BENCH_QUICK", "1");
+    }
+    regret.go()
+}
+
 pub(crate) fn ci() -> Result<()> {
     let mut steps = Steps::start();
     test_steps(&mut steps, &[])?;
