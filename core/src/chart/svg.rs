@@ -124,14 +124,16 @@ fn shape(series: &Series, i: usize, x: f64, y: f64) -> String {
         format!("fill=\"{}\"", color(i))
     };
     const CIRCLE: &str = "m-RAD 0a RAD RAD 0 1 0 DIA 0a RAD RAD 0 1 0 -DIA 0z";
-    let path = match (series.is_guide, i % 6) {
+    let path = match (series.is_guide, i % COLORS.len()) {
         (true, _) => CIRCLE.replace("RAD", "8").replace("DIA", "16"),
         (_, 0) => CIRCLE.replace("RAD", "4").replace("DIA", "8"),
         (_, 1) => "m-4-4h8v8h-8z".to_owned(),
         (_, 2) => "m0-5 5 9h-10z".to_owned(),
         (_, 3) => "m0-5.5 5.5 5.5-5.5 5.5-5.5-5.5z".to_owned(),
         (_, 4) => "m0 5 5-9h-10z".to_owned(),
-        _ => "m-5-1.5h3.5v-3.5h3v3.5h3.5v3h-3.5v3.5h-3v-3.5h-3.5z".to_owned(),
+        (_, 5) => "m-5-1.5h3.5v-3.5h3v3.5h3.5v3h-3.5v3.5h-3v-3.5h-3.5z".to_owned(),
+        (_, 6) => "m-5-3 2-2 3 3 3-3 2 2-3 3 3 3-2 2-3-3-3 3-2-2 3-3z".to_owned(),
+        _ => "m-1.7-5.5h3.4v11h-3.4z".to_owned(),
     };
     format!("<path {paint} d=\"M{x:.1} {y:.1}{path}\"")
 }

@@ -350,7 +350,7 @@ mod tests {
         }
         for (text, reason) in [
             ("kafka:x", "not a kafka address"),
-            ("kafka://b", "no topic can have that name"),
+            ("kafka://b", "a part is missing"),
             ("kafka://b/t/x", "the partition is not a number"),
             ("kafka://b/t/0/9", "the offset is no number"),
             ("kafka://u:p@b/t", "leave the user out"),

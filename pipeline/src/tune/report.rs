@@ -286,3 +286,44 @@ fn settings(
     }
     settings
 }
+
+#[cfg(test)]
+mod tests {
+    use volley_core::tune::{Samples, Size};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(rows: usize, goal: Goal, expected: &[(&str, &str)]) {
+        let point = Point { rows, codec: Codec::None, framing: Framing::Stream, dictionary: false };
+        let none = Samples::default;
+        let size = Size::default();
+        let measured = Measured {
+            point,
+            size,
+            encode: none(),
+            decode: none(),
+            insert: none(),
+            delivery: none(),
+        };
+        let settings = settings(&goal, &measured, 40.0);
+        let beside = settings.iter().skip(2).map(|(key, value)| (*key, value.to_string()));
+        let expected = expected.iter().map(|(key, value)| (*key, (*value).to_owned()));
+        assert_eq!(beside.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    }
+
+    /// A batch of `volley produce` ends at whichever limit it reaches first.
+    #[test]
+    fn no_other_limit_cuts_the_batch_before_its_rows() {
+        let goal = Goal::default();
+        check(1000, goal, &[]);
+        check(200_000, goal, &[("bytes-per-batch", "10MB")]);
+        check(1000, Goal { rate: Some(2000.0), ..goal }, &[]);
+        check(1000, Goal { rate: Some(100.0), ..goal }, &[("linger", "13s")]);
+        let soon = Goal { max_latency: Some(Duration::from_millis(300)), ..goal };
+        check(1000, Goal { rate: Some(10_000.0), ..soon }, &[("linger", "300ms")]);
+        let late = Goal { max_latency: Some(Duration::from_secs(60)), ..goal };
+        check(1000, Goal { rate: Some(100.0), ..late }, &[("linger", "60000ms")]);
+        check(1000, Goal { rate: Some(10_000.0), ..late }, &[]);
+    }
+}
