@@ -42,6 +42,9 @@ use crate::{
 /// Part of the budget that is left for servers, where they are measured too.
 const SERVERS_SHARE: u32 = 3;
 
+/// Part of the budget that is left for the findings, which encode the best point again.
+const FINDINGS_SHARE: u32 = 10;
+
 /// Most points that are tried on servers.
 const SERVER_POINTS: usize = 4;
 
@@ -170,7 +173,8 @@ fn run(
     let deliveries = deliveries.map(Deliveries::connect).transpose()?;
 
     let has_servers = inserts.is_some() || deliveries.is_some();
-    let reserved = if has_servers { options.budget / SERVERS_SHARE } else { Duration::ZERO };
+    let share = if has_servers { SERVERS_SHARE } else { FINDINGS_SHARE };
+    let reserved = options.budget / share;
     let left = options.budget.saturating_sub(clock.elapsed()).saturating_sub(reserved);
     let start = if options.sweep { Search::sweep } else { Search::new };
     let mut search = start(space, goal, left, clock.wall());
