@@ -10,7 +10,7 @@ use std::hint::black_box;
 use arrow_array::RecordBatch;
 use arrow_select::concat::concat_batches;
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
-use volley_benches::{Data, case::Case, criterion, is_quick, turns};
+use volley_benches::{Data, case::Case, criterion, is_quick, is_smoke, turns};
 use volley_core::{
     decode::{Decoder, decode},
     encode::{Encoder, encode},
@@ -25,7 +25,8 @@ const JOINED_ROWS: usize = 100_000;
 fn main() {
     let mut criterion = criterion();
     for data in Data::ALL {
-        for n_rows in Case::ROWS {
+        // The largest says nothing new to a test.
+        for n_rows in Case::ROWS.into_iter().filter(|rows| !is_smoke() || *rows < 100_000) {
             let batches = data.batches(n_rows);
             bench_codec(&mut criterion, data, &batches);
             bench_joining(&mut criterion, data, &batches);

@@ -32,9 +32,14 @@ pub fn built(rows: &[HostSample], n_rows: usize) -> Vec<RecordBatch> {
     chunks.collect()
 }
 
-/// Whether `VOLLEY_BENCH_QUICK=1` asks for rough numbers, soon.
+/// Whether each case just runs once, untimed, as in `cargo test`; `cargo bench` says `--bench`.
+pub fn is_smoke() -> bool {
+    !env::args().any(|arg| arg == "--bench")
+}
+
+/// Whether rough numbers are enough: `VOLLEY_BENCH_QUICK=1`, or none at all.
 pub fn is_quick() -> bool {
-    env::var_os("VOLLEY_BENCH_QUICK").is_some_and(|quick| quick == "1")
+    is_smoke() || env::var_os("VOLLEY_BENCH_QUICK").is_some_and(|quick| quick == "1")
 }
 
 /// How every bench measures, with what stands on the command line.

@@ -113,9 +113,10 @@ enum Task {
         #[arg(long)]
         update_sizes: bool,
     },
-    /// Run the benchmarks, beside pyarrow
+    /// Run the benchmarks, and sum them up in benches/results: tables, charts, raw numbers
     ///
-    /// What follows `bench` goes to `cargo bench`.
+    /// With `--quick` first, rough numbers in a few minutes. What else follows `bench` goes to `cargo
+    /// bench`, for instance `cargo xtask bench --bench codec -- zstd_1`; then only criterion reports.
     Bench(PassedOn),
     /// Kill loaders with SIGKILL at random moments, and count what is lost or there twice
     ///

@@ -1,9 +1,10 @@
 //! What each command does.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::run::{self, Run, workspace_root};
 use crate::steps::Steps;
@@ -188,14 +189,42 @@ pub(crate) fn mutate() -> Result<()> {
         .go()
 }
 
+/// Runs the benchmarks. A run of all of them, quick or not, is summed up in `benches/results`; one
+/// that chooses among them is not.
 pub(crate) fn bench(args: &[OsString]) -> Result<()> {
-    tools::need(tools::C_BUILD.iter().chain(python::tools()?))?;
+    let features = features(python::tools()?.into_iter().chain([&tools::JAVA, &tools::MAVEN]))?;
     let python = python::ensure()?;
-    Run::cargo()
+    let (is_quick, args) = match args.strip_prefix(&["--quick".into()]) {
+        Some(rest) => (true, rest),
+        None => (false, args),
+    };
+    let root = workspace_root();
+    let mut benches = Run::cargo()
         .args(["bench", "--package", "volley-benches"])
+        .args(features)
         .args(args)
         .env("VOLLEY_PYTHON", python)
-        .dir(&workspace_root())
+        .dir(&root);
+    if is_quick {
+        benches = benches.env("VOLLEY_BENCH_QUICK", "1");
+    }
+    if !args.is_empty() {
+        return benches.go();
+    }
+    // A folder of its own, so that nothing of an earlier run is summed up with this one.
+    let criterion = root.join("target/bench-run");
+    if criterion.is_dir() {
+        fs::remove_dir_all(&criterion)
+            .with_context(|| format!("{} could not be removed", criterion.display()))?;
+    }
+    benches.env("CRITERION_HOME", &criterion).go()?;
+    let command = if is_quick { "cargo xtask bench --quick" } else { "cargo xtask bench" };
+    Run::cargo()
+        .args(["run", "--quiet", "--release", "--package", "volley-benches", "--bin", "report"])
+        .args(features)
+        .args(["--", "--command", command, "--criterion"])
+        .args([&criterion])
+        .dir(&root)
         .go()
 }
 

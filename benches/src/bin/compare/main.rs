@@ -60,7 +60,7 @@ struct Cli {
     #[arg(long, value_name = "PARTY", value_delimiter = ',')]
     parties: Vec<Party>,
 
-    /// Also measure Volley alone: up to 100 M rows (10 M with --quick), 1 to 12 partitions, two loaders
+    /// Also measure Volley alone: a tenth to ten times the rows, 1 to 12 partitions, two loaders
     #[arg(long)]
     scaling: bool,
 
@@ -131,8 +131,7 @@ fn run(cli: Cli) -> Result<()> {
         }
     }
     if cli.scaling {
-        let max_rows = if cli.quick { 10_000_000 } else { 100_000_000 };
-        report.scaling = Some(compare.scaling(max_rows)?);
+        report.scaling = Some(compare.scaling()?);
     }
 
     let results = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("results");

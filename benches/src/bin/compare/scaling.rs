@@ -20,15 +20,14 @@ pub(crate) struct Scaling {
 }
 
 impl Compare {
-    /// Volley alone: rows up to `max_rows`, partitions and loaders at a tenth of that.
-    pub(crate) fn scaling(&self, max_rows: u64) -> Result<Scaling> {
+    /// Volley alone: a tenth of a run's rows, as many, and ten times as many; then as many in more
+    /// partitions and with more loaders.
+    pub(crate) fn scaling(&self) -> Result<Scaling> {
         let mut scaling = Scaling::default();
-        let mut n_rows = 1_000_000.min(max_rows);
-        while n_rows <= max_rows {
+        let n_rows = self.n_rows;
+        for n_rows in [n_rows / 10, n_rows, n_rows * 10] {
             scaling.rows.push(self.once("rows", n_rows, N_PARTITIONS)?);
-            n_rows *= 10;
         }
-        let n_rows = (max_rows / 10).max(1_000_000);
         for n_partitions in [1, 2, 3, 6, 12] {
             scaling.partitions.push(self.once("partitions", n_rows, n_partitions)?);
         }

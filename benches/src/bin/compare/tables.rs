@@ -101,7 +101,7 @@ fn goals(out: &mut String, report: &Report) {
 fn end_to_end(out: &mut String, report: &Report) {
     out.push_str(
         "\n## End to end\n\nCPU seconds for a million rows.\n\n\
-         | | sending | loader | engine | in all | Volley is |\n|---|--:|--:|--:|--:|--:|\n",
+         | | sending | loader | engine | in all | of Volley's |\n|---|--:|--:|--:|--:|--:|\n",
     );
     let all = |party: Party| report.sending_cpu(party.sender()) + report.loading_cpu(party);
     for party in report.parties() {
