@@ -133,7 +133,7 @@ enum Task {
     /// Compare Volley with what else moves the same rows, on Apache Kafka and ClickHouse's engine
     ///
     /// Beside it: the same in Python, ClickHouse's Kafka engine, and rows one by one. What follows
-    /// `compare` goes to the comparison: `--quick` takes five minutes once everything is built.
+    /// `compare` goes to the comparison: `--quick` takes a few minutes once everything is built.
     /// `cargo xtask compare -- --help` lists the options. Linux only.
     Compare(PassedOn),
     /// Check that `volley tune` recommends what a measurement of every point recommends

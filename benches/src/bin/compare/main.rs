@@ -44,7 +44,7 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask compare", help_expected = true)]
 struct Cli {
-    /// A million rows and three rounds: about five minutes on two idle cores
+    /// A million rows and three rounds: a few minutes once everything is built
     #[arg(long)]
     quick: bool,
 

@@ -17,7 +17,6 @@ use rdkafka::{
     types::RDKafkaErrorCode,
 };
 use rustix::process::Pid;
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use volley::clickhouse::{ClickHouse, ClickHouseOptions};
 use volley_e2e::{KafkaSize, NativeKafka};
@@ -119,7 +118,6 @@ fn is_there_already(code: RDKafkaErrorCode) -> Result<String, RDKafkaErrorCode> 
 pub(crate) struct Engine {
     program: Program,
     clickhouse: ClickHouse,
-    _data: TempDir,
 }
 
 /// What the engine says of a table.
@@ -132,9 +130,9 @@ pub(crate) struct Contents {
 
 impl Engine {
     pub(crate) fn start(runtime: &Runtime, volley: &Path, logs: &Path) -> Result<Self> {
-        let data = tempfile::Builder::new().prefix("volley-compare-").tempdir()?;
+        // Its data lies in a folder that it removes when it ends, also by a Ctrl-C that ends us all.
         let mut command = Command::new(volley);
-        command.args(["dev", "--format", "json", "--data"]).arg(data.path());
+        command.args(["dev", "--format", "json"]);
         let program = Program::start(&command, "engine", logs)?;
         let started = Instant::now();
         let url = loop {
@@ -148,9 +146,10 @@ impl Engine {
             thread::sleep(Duration::from_millis(20));
         };
         let timeout = Duration::from_secs(60);
-        let options = ClickHouseOptions { url, user: None, password: None, timeout };
-        let clickhouse = runtime.block_on(ClickHouse::connect(&options))?;
-        Ok(Self { program, clickhouse, _data: data })
+        let urls = vec![url.clone()];
+        let options = ClickHouseOptions { urls, user: None, password: None, timeout };
+        let clickhouse = runtime.block_on(ClickHouse::connect(&url, &options))?;
+        Ok(Self { program, clickhouse })
     }
 
     pub(crate) fn url(&self) -> &str {
