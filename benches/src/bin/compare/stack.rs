@@ -18,7 +18,7 @@ use rdkafka::{
 };
 use rustix::process::Pid;
 use tokio::runtime::Runtime;
-use volley::clickhouse::{ClickHouse, ClickHouseOptions};
+use volley::clickhouse::{ClickHouse, ClickHouseOptions, TlsOptions};
 use volley_e2e::{KafkaSize, NativeKafka};
 
 use crate::process::{self, Program};
@@ -147,7 +147,8 @@ impl Engine {
         };
         let timeout = Duration::from_secs(60);
         let urls = vec![url.clone()];
-        let options = ClickHouseOptions { urls, user: None, password: None, timeout };
+        let tls = TlsOptions::default();
+        let options = ClickHouseOptions { urls, user: None, password: None, timeout, tls };
         let clickhouse = runtime.block_on(ClickHouse::connect(&url, &options))?;
         Ok(Self { program, clickhouse })
     }
