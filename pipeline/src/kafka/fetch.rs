@@ -117,6 +117,8 @@ impl Fetcher {
                 // One message is wanted, not what follows it.
                 ("queued.min.messages", "1"),
                 ("queued.max.messages.kbytes", "1024"),
+                // How long it waits with one in the queue before it asks again; a second by default.
+                ("fetch.queue.backoff.ms", "1"),
                 ("fetch.wait.max.ms", "100"),
             ],
             &[
