@@ -13,20 +13,25 @@ import { ByteMap } from "./map.js";
 import { startOpening } from "./open.js";
 import { Regions } from "./regions.js";
 import { showSchema } from "./schema.js";
+import { exportTable, showAdvice, showSql } from "./sheets.js";
 import { startTabs } from "./tabs.js";
 import { startTheme } from "./theme.js";
+import { Values } from "./values.js";
 import { addFaults, showVerdict } from "./verdict.js";
 
 const STATES = ["empty", "busy", "failed", "opened"];
 
 startTheme();
 const panes = startTabs("tab-columns", "tab-rows", "tab-bytes");
-startTabs("tab-sizes", "tab-schema");
+const sheets = startTabs("tab-sizes", "tab-schema", "tab-values", "tab-advice", "tab-sql");
+const values = new Values();
 const columns = new Columns({ onColumn: showColumn, onFault: showByte });
 const grid = new Grid({ onColumn: showColumn, onFault: showByte });
 const hex = new Hex({ onRegion: showRegion, onColumn: backToColumn });
 const map = new ByteMap({ onRegion: showRegion });
 
+/** What the address had in focus when the page began: of the first payload that opens. */
+let wanted = { column: fragment.get("column"), byte: fragment.get("byte"), sheet: fragment.get("sheet") };
 /** Topics and files of `volley view`, where it serves the page. */
 let live = null;
 /** The open payload, or null. */
@@ -45,12 +50,12 @@ function close() {
   attempts++;
   open?.client.end();
   open = null;
-  for (const part of [columns, grid, hex, map]) part.clear();
+  for (const part of [columns, grid, hex, map, values]) part.clear();
   byId("strip").replaceChildren();
   byId("schema").replaceChildren();
   showEnvelope(null);
   live?.closed();
-  fragment.set({ file: null, topic: null, partition: null, offset: null });
+  fragment.set({ file: null, topic: null, partition: null, offset: null, column: null, byte: null });
   byId("file").textContent = "";
   document.title = "Volley: Arrow IPC inspector";
 }
@@ -87,7 +92,7 @@ function fail(message) {
 async function show(name, { client, summary, map: raw }, from) {
   const regions = new Regions(raw, summary);
   const paths = summary.inspection.columns.map((column) => column.path);
-  open = { client, summary, regions, paths };
+  open = { client, summary, regions, paths, name, table: 0, column: null, sqlName: from.topic ?? "volley" };
   state("opened");
   byId("file").textContent = name;
   document.title = `${name} · Volley`;
@@ -109,10 +114,18 @@ async function show(name, { client, summary, map: raw }, from) {
   const select = byId("table");
   select.hidden = summary.tables.length < 2;
   select.replaceChildren(...summary.tables.map((table, at) => el("option", { value: at, textContent: `Table ${at + 1}: ${count(table.rows)} rows` })));
-  select.onchange = () => grid.show(client, summary, Number(select.value));
+  select.onchange = () => {
+    open.table = Number(select.value);
+    grid.show(client, summary, open.table);
+    showSheet();
+  };
+  byId("export").value = "";
+  byId("export").hidden = !summary.tables.length;
   if (regions.length) hex.select(0);
+  showSheet();
   await grid.show(client, summary, 0);
   document.body.dataset.painted = name;
+  restore();
   const faults = await columns.extremes(client);
   if (open?.client === client) addFaults(faults, showByte);
 }
@@ -139,8 +152,50 @@ function strip(summary) {
   );
 }
 
+/** What the address named: a column, a byte. */
+function restore() {
+  const { column, byte, sheet } = wanted;
+  wanted = {};
+  if (sheet && byId(`tab-${sheet}`)) sheets.choose(`tab-${sheet}`);
+  if (column && column in open.paths) showColumn(Number(column));
+  if (byte && /^\d+$/.test(byte)) showByte(Number(byte));
+}
+
+/** Brings the sheet that is in view up to the open payload. */
+function showSheet() {
+  if (!open) return;
+  const { client, summary, paths, table, column, sqlName } = open;
+  const sheet = sheets.list.querySelector("[aria-selected=true]").id.replace("tab-", "");
+  fragment.set({ sheet: sheet === "sizes" ? null : sheet });
+  const shown = {
+    values: () => values.show(client, summary, column ?? summary.tables[table]?.tops[0] ?? 0),
+    advice: () => showAdvice(client, paths, showColumn),
+    sql: () => showSql(client, summary, table, sqlName),
+  }[sheet]?.();
+  // The page says why the decoder stopped.
+  shown?.catch(() => {});
+}
+
+/** Marks what is in focus, also in the address. */
+function focus(column, byte) {
+  open.column = column ?? open.column;
+  fragment.set({ column, byte: byte ?? null });
+  if (column !== null) showSheet();
+}
+
+async function save(format) {
+  const { client, summary, table, name } = open;
+  const tell = (text) => (byId("rows-text").textContent = text);
+  try {
+    await exportTable(client, summary, table, format, name, tell);
+  } catch (error) {
+    if (open?.client === client) tell(`not exported: ${error.message}`);
+  }
+}
+
 /** A column and its first bytes. */
 function showColumn(column) {
+  focus(column);
   columns.select(column);
   grid.select(column);
   const region = open.regions.firstOf(column);
@@ -155,6 +210,7 @@ function showColumn(column) {
 function showRegion(region, byte) {
   if (!open) return;
   const column = open.regions.columnOf(region);
+  focus(column, byte);
   columns.select(column);
   grid.select(column);
   map.select(region);
@@ -188,6 +244,11 @@ function leave() {
   byId("choose").focus();
 }
 
+sheets.list.addEventListener("chosen", showSheet);
+byId("export").onchange = ({ target }) => {
+  if (target.value) save(target.value);
+  target.value = "";
+};
 byId("picker").oncancel = () => (bare = null);
 byId("close").onclick = leave;
 byId("failed-back").onclick = leave;

@@ -17,6 +17,7 @@ export function startTabs(...ids) {
       panel.classList.toggle("chosen", isChosen);
       if (panel.role === "tabpanel") panel.hidden = !isChosen;
     }
+    list.dispatchEvent(new CustomEvent("chosen", { detail: id }));
   }
 
   for (const [at, tab] of tabs.entries()) {
@@ -30,5 +31,5 @@ export function startTabs(...ids) {
     };
   }
   choose(ids[0]);
-  return { choose, areTabs };
+  return { choose, areTabs, list };
 }

@@ -36,6 +36,10 @@ const calls = {
     return found;
   },
   envelope: (envelope) => JSON.parse(payload.envelope(JSON.stringify(envelope))),
+  exportPart: (table, part, format) => payload.export_part(table, part, format),
+  clickhouse: (table, name) => JSON.parse(payload.clickhouse(table, name)),
+  advice: () => JSON.parse(payload.advice()),
+  values: (table, position) => JSON.parse(payload.values(table, position)),
   region: (index) => JSON.parse(payload.region(index)),
   bytes: (offset, count) => payload.bytes(offset, count),
 };

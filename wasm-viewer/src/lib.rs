@@ -4,7 +4,10 @@
 //! Summaries and rows come as JSON, the byte map and bytes as typed arrays, whose memory a worker
 //! can hand over. `types.d.ts` describes the JSON.
 
-use volley_core::view::{Envelope, REGION_KINDS, RegionMap, View};
+use volley_core::{
+    codec::ParseCodecError,
+    view::{Envelope, REGION_KINDS, RegionMap, View},
+};
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -70,6 +73,35 @@ impl Payload {
     pub fn rows(&mut self, table: u32, first: f64, count: u32, positions: &[u32]) -> String {
         let positions: Vec<usize> = positions.iter().map(|&position| position as usize).collect();
         json(&self.view.rows(table as usize, first as u64, count as usize, &positions))
+    }
+
+    /// One part of a table as `csv`, `ndjson` or `arrow:CODEC`: what goes before its batches, each
+    /// batch, what goes after them.
+    ///
+    /// # Errors
+    /// What is damaged, or not a format.
+    pub fn export_part(&mut self, table: u32, part: u32, format: &str) -> Result<Vec<u8>, JsError> {
+        let format = format.parse().map_err(|error: ParseCodecError| JsError::from(error))?;
+        self.view.export(table as usize, part as usize, format).map_err(JsError::from)
+    }
+
+    /// The table as one of ClickHouse that is called `name`.
+    #[wasm_bindgen(unchecked_return_type = "Json<ClickHouseTable | null>")]
+    pub fn clickhouse(&self, table: u32, name: &str) -> String {
+        json(&self.view.clickhouse(table as usize, name))
+    }
+
+    /// What makes the payload larger or slower than it needs to be.
+    #[wasm_bindgen(unchecked_return_type = "Json<Advice[]>")]
+    pub fn advice(&self) -> String {
+        json(&self.view.advice())
+    }
+
+    /// The most frequent values of a column, by its position among `TableSummary.tops`, and how
+    /// numbers lie. Goes a few batches further with each call.
+    #[wasm_bindgen(unchecked_return_type = "Json<Values>")]
+    pub fn values(&mut self, table: u32, position: u32) -> String {
+        json(&self.view.values(table as usize, position as usize))
     }
 
     /// The least and greatest value of a column, which counts from the table's first. Goes a few
@@ -195,6 +227,41 @@ mod tests {
         );
         assert_eq!(parsed(&payload.region(9999)), Value::Null);
         assert_eq!(parsed(&payload.region(0))["kind"], "prefix");
+    }
+
+    /// And of what follows from a payload.
+    #[test]
+    fn sheets_have_the_fields_that_are_described() {
+        let mut payload = open(&payload());
+        assert_eq!(
+            parsed(&payload.values(0, 0)),
+            json!({
+                "rows": 2, "nulls": 0, "distinct": 2, "uncounted": 0,
+                "top": [{ "text": "a", "rows": 1 }, { "text": "bb", "rows": 1 }],
+                "histogram": [], "batches": 1, "done": 1, "fault": null,
+            })
+        );
+        let table = parsed(&payload.clickhouse(0, "t"));
+        assert_eq!(
+            table["columns"][0],
+            json!({ "name": "device", "type": "String", "fit": "exact", "note": null })
+        );
+        assert!(table["create"].is_string() && table["insert"].is_string());
+        assert_eq!(parsed(&payload.clickhouse(1, "t")), Value::Null);
+        let advice = parsed(&payload.advice());
+        for one in advice.as_array().unwrap() {
+            assert!(
+                one["message"].is_string() && one["share"].is_number() && one["rule"].is_string()
+            );
+        }
+        let check = payload.envelope(r#"{"headers":[{"name":"volley-rows","value":"3"}]}"#);
+        let check = parsed(&check.unwrap_or_default());
+        assert_eq!(
+            check["headers"],
+            json!([{ "name": "volley-rows", "value": "3", "status": "mismatch", "expected": "2" }])
+        );
+        assert_eq!((&check["checksum"], &check["notes"]), (&json!("absent"), &json!([])));
+        assert_eq!(payload.export_part(0, 0, "csv").unwrap_or_default(), b"device,n\n");
     }
 
     #[test]

@@ -165,3 +165,42 @@ export interface HeaderCheck {
   /** What it would have to be to fit the payload, where it does not. */
   expected: string | null;
 }
+
+export interface ClickHouseTable {
+  /** `null` where a column has no type there. */
+  create: string | null;
+  insert: string;
+  /** Those at the top. */
+  columns: {
+    name: string;
+    type: string | null;
+    /** `none` without a type. */
+    fit: "exact" | "widening" | "unknown" | "lossy" | "none";
+    note: string | null;
+  }[];
+}
+
+export interface Advice {
+  rule: string;
+  /** Path; `null` for the payload as a whole. */
+  column: string | null;
+  /** How much of the payload it is about, 0 to 1. */
+  share: number;
+  message: string;
+}
+
+/** Values of a column so far: whole when `done` is `batches`. */
+export interface Values {
+  rows: number;
+  nulls: number;
+  /** Different values that were counted. */
+  distinct: number;
+  /** Rows whose values were not, because there are too many different ones. */
+  uncounted: number;
+  top: { text: string; rows: number }[];
+  /** Bars of one width, of numbers. */
+  histogram: { from: number; rows: number }[];
+  batches: number;
+  done: number;
+  fault: Fault | null;
+}

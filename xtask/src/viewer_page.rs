@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
 /// The page's modules, each after those that it imports.
-const MODULES: [&str; 21] = [
+const MODULES: [&str; 23] = [
     "format.js",
     "fragment.js",
     "api.js",
@@ -27,6 +27,8 @@ const MODULES: [&str; 21] = [
     "map.js",
     "open.js",
     "schema.js",
+    "values.js",
+    "sheets.js",
     "tabs.js",
     "verdict.js",
     "app.js",

@@ -16,6 +16,14 @@ const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 /// zstd is C; cc-rs asks these for wasm32 where they are set.
 const CC_VARIABLE: &str = "CC_wasm32_unknown_unknown";
 
+const C_FLAGS_VARIABLE: &str = "CFLAGS_wasm32_unknown_unknown";
+/// Of zstd's strategies the one of level 1 alone, which is what the page writes: the others are most of
+/// the compressor. Of its two Huffman decoders the smaller.
+const C_FLAGS: &str = "-DZSTD_EXCLUDE_DFAST_BLOCK_COMPRESSOR -DZSTD_EXCLUDE_GREEDY_BLOCK_COMPRESSOR \
+                       -DZSTD_EXCLUDE_LAZY_BLOCK_COMPRESSOR -DZSTD_EXCLUDE_LAZY2_BLOCK_COMPRESSOR \
+                       -DZSTD_EXCLUDE_BTLAZY2_BLOCK_COMPRESSOR -DZSTD_EXCLUDE_BTOPT_BLOCK_COMPRESSOR \
+                       -DZSTD_EXCLUDE_BTULTRA_BLOCK_COMPRESSOR -DHUF_FORCE_DECOMPRESS_X1";
+
 /// The Rust that compiles for wasm32.
 #[derive(Debug)]
 enum Toolchain {
@@ -38,6 +46,7 @@ pub(crate) fn build() -> Result<PathBuf> {
         .args(["build", "--profile", "wasm", "--target", TARGET])
         .args(["--package", "volley-core", "--package", "volley-viewer"])
         .env(CC_VARIABLE, clang)
+        .env(C_FLAGS_VARIABLE, C_FLAGS)
         .dir(&root);
     let target_folder = match toolchain {
         Toolchain::Ordinary => target_folder,
