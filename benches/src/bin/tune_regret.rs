@@ -1,8 +1,9 @@
 //! What it costs to take `volley tune`'s word for it.
 //!
 //! On each data set, for each objective: the search recommends a point, a sweep measures every point
-//! again and again, until its interval is tight or the time is up, and the regret is what the recommended point costs more than the
-//! cheapest, by the sweep's measurements. Exit code 1 where a regret is over 5 %.
+//! again and again, until its interval is tight or the time is up, and the regret is what the
+//! recommended point costs more than the cheapest, by the sweep's measurements. Exit code 1 where a
+//! regret is over 5 %.
 
 #![allow(clippy::print_stdout, reason = "a table for whoever runs it")]
 
@@ -11,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::{Context as _, Result, ensure};
 use rustix::time::{ClockId, clock_gettime};
 use volley_benches::{Data, is_quick};
 use volley_core::tune::{Clock, Goal, Measured, Objective, Sample, Search, Space, measure};
@@ -37,7 +39,7 @@ impl Clock for MachineClock {
     }
 }
 
-fn main() -> ExitCode {
+fn main() -> Result<ExitCode> {
     let (n_rows, budget, sweep_budget) = if is_quick() {
         (10_000, Duration::from_secs(10), Duration::from_secs(45))
     } else {
@@ -49,19 +51,20 @@ fn main() -> ExitCode {
     println!("|---|---|---|---|---:|---:|---:|---:|---:|");
     let mut worst: f64 = 0.0;
     for data in Data::ALL {
-        let sample = Sample::new(&[data.table(n_rows)]).expect("rows");
-        let (sweep, sweep_took) = run(Search::sweep, &sample, Goal::default(), sweep_budget);
+        let sample = Sample::new(&[data.table(n_rows)])?;
+        let (sweep, sweep_took) = run(Search::sweep, &sample, Goal::default(), sweep_budget)?;
         let n_least = sweep.points().map(|measured| measured.encode.len()).min();
-        assert!(n_least >= Some(LEAST), "{}: {n_least:?} trials of a point are few", data.name());
+        ensure!(n_least >= Some(LEAST), "{}: {n_least:?} trials of a point are few", data.name());
         for objective in [Objective::Bytes, Objective::Cpu, Objective::Latency, Objective::Balanced]
         {
             let goal = Goal { objective, rate: Some(RATE), ..Goal::default() };
-            let (search, took) = run(Search::new, &sample, goal, budget);
-            let found = search.recommend().expect("a point that fits a message").measured.point;
+            let (search, took) = run(Search::new, &sample, goal, budget)?;
+            let found = search.recommend().context("no point fits a message")?.measured.point;
             let at = sweep.points().find(|measured| measured.point == found);
+            let at = at.context("the sweep lacks a point")?;
             let fitting = sweep.points().filter(|point| goal.objection(point).is_none());
             let cheapest = fitting.min_by(|a, b| goal.cost(a).total_cmp(&goal.cost(b)));
-            let (at, cheapest) = (at.expect("it was swept"), cheapest.expect("one fits"));
+            let cheapest = cheapest.context("no point fits a message")?;
             let regret = goal.cost(at) / goal.cost(cheapest) - 1.0;
             worst = worst.max(regret);
             println!(
@@ -77,7 +80,7 @@ fn main() -> ExitCode {
         }
     }
     println!("\nworst regret: {:.1} %, the goal is {:.0} %", worst * 100.0, MOST * 100.0);
-    if worst <= MOST { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(if worst <= MOST { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn run(
@@ -85,14 +88,14 @@ fn run(
     sample: &Sample,
     goal: Goal,
     budget: Duration,
-) -> (Search, Duration) {
+) -> Result<(Search, Duration)> {
     let mut clock = MachineClock(Instant::now());
     let mut search = start(Space::of(sample), goal, budget, clock.wall());
     while let Some(task) = search.next(clock.wall()) {
-        let trial = measure(sample, task, &mut clock).expect("rows that can be encoded");
+        let trial = measure(sample, task, &mut clock)?;
         search.record(task, trial);
     }
-    (search, clock.wall())
+    Ok((search, clock.wall()))
 }
 
 fn n_trials<'a>(points: impl Iterator<Item = &'a Measured>) -> usize {

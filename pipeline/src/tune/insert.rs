@@ -20,6 +20,9 @@ const INSERT_ROWS: usize = 50_000;
 /// Inserts of a point, at most.
 const MAX_INSERTS: usize = 25;
 
+/// Longest insert; the budget ends the measuring, but not one that is under way.
+const INSERT_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Inserts into a table that is there while they are measured.
 #[derive(Debug)]
 pub(super) struct Inserts {
@@ -105,7 +108,7 @@ impl Inserts {
 
     async fn insert_one(&self, statement: &str, body: Bytes) -> Result<(), ClickHouseError> {
         let settings = [("async_insert", "0"), ("insert_deduplicate", "0")];
-        self.server.insert(statement, &settings, vec![body]).await
+        self.server.insert(statement, &settings, vec![body], INSERT_TIMEOUT).await
     }
 }
 
