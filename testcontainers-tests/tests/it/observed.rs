@@ -32,9 +32,10 @@ fn clickhouse_away(scenario: &Scenario<'_>) {
         n_messages += scenario.produce(scenario.produce_options(4, 300)).messages;
         served.wait_for("volley_load_lag_messages", n_messages as f64);
     }
-    // Nothing is fetched of a partition that fails, so of some of the 600 this is an estimate.
+    // Nothing is fetched of a partition that fails: of some of the 8 messages of 75 rows it is only known
+    // that those before had 250.
     let lag_rows = served.metric("volley_load_lag_rows").unwrap();
-    assert!((300.0..1_200.0).contains(&lag_rows), "{lag_rows}");
+    assert!((300.0..=2_000.0).contains(&lag_rows), "{lag_rows}");
     let reason = served.wait_for_health(503);
     assert!(reason.contains("messages to load, and nothing was loaded for "), "{reason}");
     assert_eq!(served.metric("volley_load_clickhouse_up"), Some(0.0));
