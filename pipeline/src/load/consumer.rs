@@ -415,6 +415,8 @@ impl ConsumerContext for Context {
                 } else {
                     consumer.assign(list)
                 };
+                // One that was paused when it was given up still is.
+                let done = done.and_then(|()| consumer.resume(list));
                 (Some(Assignment::Gained(partitions)), done)
             }
             // Partitions that are another's already are given up at once, and so are all where nobody

@@ -103,3 +103,26 @@ fn load_gives_up_when_told_to_and_the_next_run_loads_the_rest() {
     assert_eq!(setting.topic.committed(), setting.topic.ends(), "{run}");
     assert_same_rows(&setting.topic, &setting.database);
 }
+
+/// A partition that is not read for now stays so in the client while it is another member's.
+#[test]
+fn partitions_that_come_back_are_read_again() {
+    let Some(mut setting) = setting() else {
+        return;
+    };
+    let mut run = setting.load(&[]);
+    run.wait_for_stderr("partitions assigned");
+    setting.proxy.cut();
+    setting.topic.fill(500);
+    run.wait_for_stderr("rows wait, next try in");
+    let other = setting.topic.load(setting.database.url(), &setting.database.table());
+    let mut other = other.start();
+    other.wait_for_stderr("partitions assigned");
+    eventually("rows of the other member", || (setting.database.count() > 0).then_some(()));
+    other.signal("INT");
+    other.wait().succeeds();
+    setting.topic.fill(500);
+    setting.proxy.restore();
+    setting.wait_for_rows(1000);
+    setting.finish(run);
+}
