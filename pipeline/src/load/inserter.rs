@@ -156,16 +156,18 @@ impl Inserter {
     ) -> Result<Duration, InsertProblem> {
         let Request { fingerprint, schema, settings, body } = *request;
         let server = self.servers.get(index).await?;
+        let mut looks_again = true;
         loop {
             let statement: Arc<str> =
                 self.table.statement((index, server), fingerprint, schema).await?;
             let began = Instant::now();
             match server.insert(&statement, settings, body.to_vec(), self.timeout).await {
                 Ok(()) => return Ok(began.elapsed()),
-                // Someone has changed the table since it was looked at.
-                Err(error)
-                    if error.kind() == ErrorKind::Table
-                        && self.table.forget(index, fingerprint).await => {}
+                // Someone has changed the table since it was looked at, unless it is a table behind it.
+                Err(error) if error.kind() == ErrorKind::Table && looks_again => {
+                    looks_again = false;
+                    self.table.forget(index, fingerprint).await;
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -67,9 +67,9 @@ impl Table {
         Ok(statement)
     }
 
-    /// Looks at the table anew before the next insert of a schema. `false` where it would have anyway.
-    pub(crate) async fn forget(&self, index: usize, fingerprint: Fingerprint) -> bool {
-        self.statements.lock().await.remove(&(index, fingerprint)).is_some()
+    /// Looks at the table anew before the next insert of a schema.
+    pub(crate) async fn forget(&self, index: usize, fingerprint: Fingerprint) {
+        self.statements.lock().await.remove(&(index, fingerprint));
     }
 
     /// Looks at the table before anything is read, and says what it is.

@@ -209,3 +209,21 @@ fn a_password_comes_from_a_file_too() {
         .args([&path]);
     all_loaded(&topic, &database, &run.run().succeeds());
 }
+
+/// ClickHouse says of it what it says of a table that is gone.
+#[test]
+fn a_view_whose_own_table_is_gone_stops_the_run() {
+    let Some((topic, database)) = setting() else {
+        return;
+    };
+    create(&database, COLUMNS, "MergeTree");
+    let table = database.table();
+    let target = format!("{table}_target");
+    database.query(&format!("CREATE TABLE {target} (ts DateTime64(6, 'UTC')) ENGINE = Memory"));
+    let select = format!("SELECT ts FROM {table}");
+    database.query(&format!("CREATE MATERIALIZED VIEW {table}_view TO {target} AS {select}"));
+    database.query(&format!("DROP TABLE {target} SYNC"));
+    let run = load(&topic, &database).run().fails();
+    run.says(&["were not inserted into", "UNKNOWN_TABLE"]);
+    assert_eq!(topic.committed(), [0, 0]);
+}
