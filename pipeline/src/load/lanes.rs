@@ -260,11 +260,15 @@ impl Lanes {
         Refused::Again
     }
 
+    /// Whether everything that was queued is stored and committed.
+    pub(crate) fn are_done(&self) -> bool {
+        let is_done = |lane: &Lane| lane.waiting.is_empty() && lane.phase == Phase::Committed;
+        self.lanes.values().all(is_done)
+    }
+
     /// Whether every partition was read to its end, and everything is stored and committed.
     pub(crate) fn are_idle(&self) -> bool {
-        self.lanes
-            .values()
-            .all(|lane| lane.is_at_end && lane.waiting.is_empty() && lane.phase == Phase::Committed)
+        self.lanes.values().all(|lane| lane.is_at_end) && self.are_done()
     }
 
     /// Forgets the blocks that wait; returns how many messages they have.

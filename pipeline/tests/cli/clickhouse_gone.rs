@@ -126,3 +126,19 @@ fn partitions_that_come_back_are_read_again() {
     setting.wait_for_rows(1000);
     setting.finish(run);
 }
+
+#[test]
+fn load_until_an_end_waits_too() {
+    let Some(mut setting) = setting() else {
+        return;
+    };
+    setting.topic.fill(500);
+    setting.proxy.refuse("insert_deduplication_token");
+    let mut run = setting.load(&["--until", "end"]);
+    run.wait_for_stderr("rows wait, next try in");
+    setting.proxy.restore();
+    let run = run.wait().succeeds();
+    assert_eq!(run.count("rows_loaded"), 500, "{run}");
+    assert_eq!(setting.topic.committed(), setting.topic.ends(), "{run}");
+    assert_same_rows(&setting.topic, &setting.database);
+}

@@ -66,8 +66,8 @@ impl Loading {
         consumer.bounds().is_some_and(is_past) && !self.planner.is_resuming(partition)
     }
 
-    /// Whether this member has read all of its partitions up to the end of the run; one that has no
-    /// partitions, whether the group has committed all of them.
+    /// Whether this member has read and stored all of its partitions up to the end of the run; one that
+    /// has no partitions, whether the group has committed all of them.
     pub(super) async fn is_at_bounds(&mut self, consumer: &Consumer) -> Result<bool, LoadError> {
         let Some(bounds) = consumer.bounds().filter(|_| self.is_assigned) else {
             return Ok(false);
@@ -87,7 +87,14 @@ impl Loading {
                 return Ok(false);
             }
         }
-        let is_done = has_partitions || consumer.is_committed_to_bounds().await?;
+        if has_partitions {
+            // Nothing more can fill what is open.
+            let open = self.planner.finish();
+            self.queue(open);
+            self.advance(consumer).await;
+            return Ok(self.lanes.are_done());
+        }
+        let is_done = consumer.is_committed_to_bounds().await?;
         if !is_done {
             self.ask_again = Some(Instant::now() + ASK_PAUSE);
         }
