@@ -249,6 +249,8 @@ impl Lanes {
     pub(crate) fn refused(&mut self, id: LaneId, block: Block) -> Refused {
         let lane = self.lanes.get_mut(&block.partition).filter(|lane| lane.id == id);
         let Some(lane) = lane else { return Refused::Lost(block) };
+        // Whoever refuses is there.
+        lane.circuit = None;
         if block.messages.len() < 2 {
             return Refused::Message(block);
         }
@@ -308,5 +310,44 @@ impl Lane {
         let is_ready =
             self.phase == Phase::Committed && (is_declared || delivery == Delivery::AtLeastOnce);
         if is_ready { self.waiting.pop_front() } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use bytes::Bytes;
+
+    use super::{super::*, *};
+
+    /// One that holds messages of one row.
+    fn block(offsets: std::ops::Range<i64>) -> Block {
+        let n = NonZeroUsize::MAX;
+        let limits = BlockLimits { n_rows: n, n_bytes: n, age: Duration::ZERO };
+        let mut planner = BlockPlanner::new(limits);
+        for offset in offsets {
+            let payload = Bytes::from_static(&[0; 5]);
+            let message =
+                Message { partition: 0, offset, schema: None, n_rows: 1, checksum: 0, payload };
+            planner.push(message, Duration::ZERO, &mut Vec::new());
+        }
+        planner.finish().remove(0)
+    }
+
+    #[test]
+    fn who_refuses_rows_is_not_away() {
+        let mut lanes = Lanes::new(Delivery::AtLeastOnce);
+        lanes.gain(&HashSet::from([0]));
+        lanes.queue(block(0..2));
+        let (id, first) = lanes.start(Duration::ZERO).remove(0);
+        let circuit = lanes.failed(id, first, Duration::ZERO, 0.0).unwrap();
+        assert_eq!((lanes.failing().count(), lanes.n_failing_bytes()), (1, 10));
+        assert!(lanes.start(Duration::ZERO).is_empty() && !lanes.are_done());
+        let (id, first) = lanes.start(circuit.until()).remove(0);
+        assert!(matches!(lanes.refused(id, first), Refused::Again));
+        assert_eq!((lanes.failing().count(), lanes.retry_at()), (0, None));
+        let (_, half) = lanes.start(circuit.until()).remove(0);
+        assert_eq!((half.first, half.last), (0, 0));
     }
 }
