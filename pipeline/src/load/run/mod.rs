@@ -145,6 +145,8 @@ impl Loading {
                     self.receive(consumer, received).await?;
                 }
                 () = tokio::time::sleep_until(wake.into()) => {
+                    // Before anything is committed.
+                    self.reassign(consumer, shutdown).await?;
                     if self.is_idle(consumer).await? {
                         tracing::info!("no new messages; finishing");
                         return Ok(());
@@ -171,7 +173,9 @@ impl Loading {
     fn next_wake(&self) -> Instant {
         let since_start = |at: Option<Duration>| self.start.checked_add(at?);
         let block_due = since_start(self.planner.deadline(|p| self.lanes.is_busy(p)));
-        let retry_due = since_start(self.lanes.retry_at());
+        let retry_due = since_start(self.lanes.retry_at())
+            // Until then nothing is sent.
+            .map(|due| self.commit_again.map_or(due, |again| again.max(due)));
         let idle_due =
             self.options.until_idle.and_then(|idle| self.last_activity.checked_add(idle));
         let leave_due = self.leaving.as_ref().map(|leaving| leaving.until);
