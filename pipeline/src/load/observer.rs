@@ -54,9 +54,9 @@ pub trait LoadObserver: Send + Sync + 'static {
         let _ = n_bytes;
     }
 
-    /// An insert failed in passing, and is sent again after a while.
-    fn retrying(&self, block: &Block) {
-        let _ = block;
+    /// An insert of a partition failed in passing, and is sent again after a while.
+    fn retrying(&self, partition: i32) {
+        let _ = partition;
     }
 
     /// A block is in the table; its offsets are about to be committed. Of one whose messages are all

@@ -271,7 +271,7 @@ impl LoadObserver for LoadWatch {
         }
     }
 
-    fn retrying(&self, _: &Block) {
+    fn retrying(&self, _: i32) {
         self.metrics.retries.inc();
         let since = self.now().instant;
         let mut state = self.shared.lock();

@@ -134,7 +134,6 @@ impl Loading {
             self.summary.messages_left += block.messages.len() as u64;
             return Ok(());
         }
-        self.observer.retrying(&block);
         let now = self.start.elapsed();
         match self.lanes.failed(lane, block, now, rand::random()) {
             None => self.n_inflight_bytes -= n_bytes,
@@ -145,6 +144,7 @@ impl Loading {
             }
             Some(circuit) => {
                 self.summary.retries += 1;
+                self.observer.retrying(partition);
                 let (rows, wait) = (Count(n_rows as u64), circuit.until().saturating_sub(now));
                 let wait = Seconds(wait);
                 tracing::warn!(

@@ -111,7 +111,7 @@ fn scripted() -> Script {
     watch.ends(&[(0, 50), (1, 3), (2, 0), (3, 9)], asked_at);
     watch.dead_letter(0, 41, "damaged");
     watch.dead_letter(7, 1, "refused");
-    watch.retrying(&Script::block(1, 0..2));
+    watch.retrying(1);
     script.at(2);
     script.loaded(1, 0..2);
     script.loaded(0, 40..44);
@@ -210,9 +210,9 @@ fn the_status_line_follows_the_run() {
     script.check_line(
         "– rows, 600 in all · lag 7 messages, 2.00 s · fresh 2.25 s · 4.00 kB in flight · 2 put aside",
     );
-    script.watch.retrying(&Script::block(0, 44..45));
+    script.watch.retrying(0);
     script.at(5);
-    script.watch.retrying(&Script::block(0, 44..45));
+    script.watch.retrying(0);
     script.check_line(
         "– rows, 600 in all · lag 7 messages, 5.00 s · fresh 2.25 s · 4.00 kB in flight · 2 put aside \
          · clickhouse away for 3.00 s, 2 retries",
