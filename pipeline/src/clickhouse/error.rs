@@ -120,7 +120,9 @@ const KINDS: &[(u32, ErrorKind)] = &[
     (60, ErrorKind::Table),       // UNKNOWN_TABLE
     (81, ErrorKind::Table),       // UNKNOWN_DATABASE
     (159, ErrorKind::Transient),  // TIMEOUT_EXCEEDED
+    (198, ErrorKind::Transient),  // DNS_ERROR
     (202, ErrorKind::Transient),  // TOO_MANY_SIMULTANEOUS_QUERIES
+    (203, ErrorKind::Transient),  // NO_FREE_CONNECTION
     (209, ErrorKind::Transient),  // SOCKET_TIMEOUT
     (210, ErrorKind::Transient),  // NETWORK_ERROR
     (225, ErrorKind::Transient),  // NO_ZOOKEEPER
@@ -129,11 +131,15 @@ const KINDS: &[(u32, ErrorKind)] = &[
     (242, ErrorKind::Transient),  // TABLE_IS_READ_ONLY
     (243, ErrorKind::Transient),  // NOT_ENOUGH_SPACE
     (252, ErrorKind::Transient),  // TOO_MANY_PARTS
+    (279, ErrorKind::Transient),  // ALL_CONNECTION_TRIES_FAILED
     (285, ErrorKind::Transient),  // TOO_FEW_LIVE_REPLICAS
+    (286, ErrorKind::Transient),  // UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE
     (319, ErrorKind::Transient),  // UNKNOWN_STATUS_OF_INSERT
     (394, ErrorKind::Transient),  // QUERY_WAS_CANCELLED
     (439, ErrorKind::Transient),  // CANNOT_SCHEDULE_TASK
+    (473, ErrorKind::Transient),  // DEADLOCK_AVOIDED
     (517, ErrorKind::Transient),  // CANNOT_ASSIGN_ALTER
+    (733, ErrorKind::Transient),  // TABLE_IS_BEING_RESTARTED
     (999, ErrorKind::Transient),  // KEEPER_EXCEPTION
     (1000, ErrorKind::Transient), // POCO_EXCEPTION
 ];
@@ -150,6 +156,10 @@ impl ClickHouseError {
                 // Not ClickHouse's words: a gateway before it has none to pass on.
                 if *code == 0 {
                     return ErrorKind::Transient;
+                }
+                // TOO_MANY_PARTS too, of a block that will have as many each time.
+                if message.contains("max_partitions_per_insert_block") {
+                    return ErrorKind::Configuration;
                 }
                 let known = KINDS.iter().find(|(known, _)| known == code);
                 match known {
@@ -245,6 +255,9 @@ mod tests {
                 .kind()
         };
         assert_eq!(kind(252, ""), ErrorKind::Transient);
+        let partitions = "Too many partitions for single INSERT block (more than 100). The limit is \
+                          controlled by 'max_partitions_per_insert_block' setting.";
+        assert_eq!(kind(252, partitions), ErrorKind::Configuration);
         assert_eq!(kind(0, "<h1>500 Internal Server Error</h1>"), ErrorKind::Transient);
         assert_eq!(kind(117, ""), ErrorKind::Data);
         assert_eq!(kind(516, ""), ErrorKind::Configuration);

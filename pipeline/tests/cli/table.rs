@@ -227,3 +227,14 @@ fn a_view_whose_own_table_is_gone_stops_the_run() {
     run.says(&["were not inserted into", "UNKNOWN_TABLE"]);
     assert_eq!(topic.committed(), [0, 0]);
 }
+
+/// It would be refused for ever, by a number that otherwise asks for patience.
+#[test]
+fn a_block_of_too_many_partitions_stops_the_run() {
+    let Some((topic, database)) = setting() else {
+        return;
+    };
+    let run = load(&topic, &database).args(["--partition-by", "(device, ts)"]).run().fails();
+    run.says(&["were not inserted into", "max_partitions_per_insert_block"]);
+    assert_eq!(topic.committed(), [0, 0]);
+}
