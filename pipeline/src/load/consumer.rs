@@ -231,7 +231,11 @@ impl Consumer {
 
     /// Whom to ask where the assigned partitions end.
     pub(crate) fn ends(&self) -> Ends {
-        Ends { inner: self.inner.clone(), topic: self.topic.clone() }
+        Ends {
+            inner: self.inner.clone(),
+            topic: self.topic.clone(),
+            bounds: self.bounds.clone().unwrap_or_default(),
+        }
     }
 
     /// Where the run ends in each partition, if it does.
@@ -276,14 +280,16 @@ impl Consumer {
 pub(crate) struct Ends {
     inner: Arc<StreamConsumer<Context>>,
     topic: String,
+    bounds: BTreeMap<i32, Bound>,
 }
 
 impl Ends {
-    /// Each assigned partition with the offset behind its last message, by one request to each
-    /// broker. What librdkafka knows by itself is what came with the last fetch, and of a partition
+    /// Each assigned partition with the offset behind its last message, or where the run ends before
+    /// that, by one request to each broker. What librdkafka knows by itself is what came with the last fetch, and of a partition
     /// that is paused nothing is fetched.
     pub(crate) async fn ask(&self) -> KafkaResult<Vec<(i32, i64)>> {
         let (consumer, topic) = (self.inner.clone(), self.topic.clone());
+        let bounds = self.bounds.clone();
         let asked = tokio::task::spawn_blocking(move || {
             let mut list = TopicPartitionList::new();
             for element in consumer.assignment()?.elements() {
@@ -296,7 +302,9 @@ impl Ends {
             let answer = consumer.offsets_for_times(list, ENDS_TIMEOUT)?;
             let known = answer.elements().into_iter().filter_map(|element| {
                 let Offset::Offset(end) = element.offset() else { return None };
-                element.error().ok().map(|()| (element.partition(), end))
+                let partition = element.partition();
+                let end = bounds.get(&partition).map_or(end, |bound| bound.offset.min(end));
+                element.error().ok().map(|()| (partition, end))
             });
             Ok(known.collect())
         });

@@ -38,12 +38,12 @@ pub trait LoadObserver: Send + Sync + 'static {
         let _ = (partition, message);
     }
 
-    /// There is no further message in a partition for now.
+    /// There is no further message in a partition for now, or none that this run is to load.
     fn reached_end(&self, partition: i32) {
         let _ = partition;
     }
 
-    /// Partitions, each with the offset behind its last message, as the broker answered a question of
+    /// Partitions, each with the offset behind its last message that this run is to load, as the broker answered a question of
     /// `asked_at`.
     fn ends(&self, ends: &[(i32, i64)], asked_at: Instant) {
         let _ = (ends, asked_at);

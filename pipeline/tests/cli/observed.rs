@@ -82,6 +82,22 @@ fn health_is_bad_while_nothing_moves() {
     assert_eq!(load.metric("volley_load_clickhouse_up"), Some(1.0));
 }
 
+/// What lies behind the end of the run is not for this run to load.
+#[test]
+fn lag_ends_where_the_run_does() {
+    let Some(database) = database() else {
+        return;
+    };
+    let topic = broker().topic(2);
+    topic.fill(2000);
+    assert!(topic.ends()[0] > 1);
+    let until = ["--until", "0:1,1:1000000"];
+    let (_run, load) = start(&topic, &database, database.url(), &until);
+    let n_rows = topic.n_rows_before(&[1, i64::MAX]) as f64;
+    load.wait_for("volley_load_rows_total", n_rows);
+    load.wait_for("volley_load_lag_messages", 0.0);
+}
+
 /// Nothing else would wake a run whose partitions are all paused with blocks that are not full.
 #[test]
 fn blocks_that_are_cut_because_memory_is_full_go_at_once() {

@@ -51,6 +51,7 @@ impl Loading {
         }
         if self.is_past_bound(consumer, partition, offset) {
             self.lanes.read(partition, offset);
+            self.observer.reached_end(partition);
             return Ok(());
         }
         let headers = message_headers(received);
