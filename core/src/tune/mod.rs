@@ -1,7 +1,7 @@
 //! Which batch size and codec suit some rows: measured, not guessed.
 //!
 //! A [`Sample`] is the rows. A [`Search`] over a [`Space`] of [`Point`]s hands out what to measure
-//! next, [`measure`] encodes and decodes windows of the rows, and the search takes the [`Trial`]
+//! next, [`measure()`] encodes and decodes windows of the rows, and the search takes the [`Trial`]
 //! until the intervals are tight or the budget is spent. A [`Goal`] turns measurements into one cost
 //! and picks one point.
 //!
