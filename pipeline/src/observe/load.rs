@@ -143,6 +143,14 @@ impl Shared {
 }
 
 impl State {
+    /// One that is ours, or about to be.
+    fn partition(&mut self, partition: i32, now: Instant) -> &mut Partition {
+        if self.partitions.is_empty() {
+            self.heard_at = Some(now);
+        }
+        self.partitions.entry(partition).or_insert_with(|| Partition::new(now))
+    }
+
     fn behind(&self, now: Instant) -> Vec<Behind> {
         let behind = |(partition, found): (&i32, &Partition)| {
             let stuck_for = found.stuck_for(now)?;
@@ -221,11 +229,8 @@ impl LoadObserver for LoadWatch {
         let now = self.now().instant;
         let mut state = self.shared.lock();
         state.readiness.is_assigned = true;
-        if state.partitions.is_empty() {
-            state.heard_at = Some(now);
-        }
         for partition in partitions {
-            state.partitions.entry(*partition).or_insert_with(|| Partition::new(now));
+            state.partition(*partition, now);
         }
     }
 
@@ -243,7 +248,7 @@ impl LoadObserver for LoadWatch {
         let now = self.now().instant;
         let mut state = self.shared.lock();
         // It comes before the partition is ours.
-        state.partitions.entry(partition).or_insert_with(|| Partition::new(now)).resumed(offset);
+        state.partition(partition, now).resumed(offset);
     }
 
     fn received(&self, partition: i32, message: Received) {

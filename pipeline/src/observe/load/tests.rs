@@ -152,6 +152,24 @@ fn every_cause_is_there_from_the_start() {
     }
 }
 
+/// What the group has committed is told before the partition is ours.
+#[test]
+fn the_time_without_partitions_is_no_silence() {
+    let script = Script::new();
+    script.watch.assigned(&set([0]));
+    let asked_at = script.at(1);
+    script.watch.ends(&[(0, 5)], asked_at);
+    script.watch.lost(&set([0]));
+    script.at(500);
+    script.watch.resumed(0, 5);
+    script.watch.assigned(&set([0]));
+    script.check_health(Ok(()));
+    script.at(560);
+    script.check_health(Err(
+        "partition 0 has not come to its end, and nothing was loaded for 60.0 s",
+    ));
+}
+
 #[test]
 fn health_follows_the_partitions() {
     let script = Script::new();
