@@ -68,7 +68,7 @@ impl Inserter {
             provenance: options.provenance,
             table: Table::new(options),
             payload_limits: options.payload_limits.clone(),
-            timeout: insert_timeout(&options.kafka)?,
+            timeout: insert_timeout(&options.kafka, options.clickhouse.urls.len())?,
         })
     }
 

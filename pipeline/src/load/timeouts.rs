@@ -15,14 +15,18 @@ const HANDOVER_TIMEOUT: Duration = Duration::from_secs(30);
 
 const KEY: &str = "max.poll.interval.ms";
 
-/// How long an insert may take: three fifths of the time after which the group takes partitions from a
-/// member that is not heard of, and three minutes at most. So an insert has ended, one way or the other,
-/// before somebody else begins to repeat it.
+/// How long an insert may take on each of so many servers, which are tried one after the other: together
+/// three fifths of the time after which the group takes partitions from a member that is not heard of,
+/// and three minutes at most. So an insert has ended, one way or the other, before somebody else
+/// begins to repeat it.
 ///
 /// # Errors
 ///
 /// [`KafkaError::Property`] where the user's `max.poll.interval.ms` leaves no time for an insert.
-pub(crate) fn insert_timeout(kafka: &KafkaOptions) -> Result<Duration, KafkaError> {
+pub(crate) fn insert_timeout(
+    kafka: &KafkaOptions,
+    n_servers: usize,
+) -> Result<Duration, KafkaError> {
     let interval = poll_interval(kafka);
     if interval < MIN_POLL_INTERVAL {
         let reason = format!(
@@ -31,7 +35,8 @@ pub(crate) fn insert_timeout(kafka: &KafkaOptions) -> Result<Duration, KafkaErro
         );
         return Err(KafkaError::Property { key: KEY.to_owned(), reason });
     }
-    Ok((interval * 3 / 5).min(INSERT_TIMEOUT))
+    let n_servers = u32::try_from(n_servers).unwrap_or(u32::MAX).max(1);
+    Ok((interval * 3 / 5 / n_servers).min(INSERT_TIMEOUT))
 }
 
 /// How long the group waits for inserts of partitions that it takes from this member: a tenth of the
@@ -57,7 +62,7 @@ mod tests {
             properties: property.into_iter().collect(),
             timeout: Duration::from_secs(1),
         };
-        let found = insert_timeout(&kafka).map_err(|error| error.to_string());
+        let found = insert_timeout(&kafka, 1).map_err(|error| error.to_string());
         assert_eq!(found, expected.map(Duration::from_secs).map_err(str::to_owned));
     }
 
@@ -71,5 +76,16 @@ mod tests {
         let refusal = "kafka property 'max.poll.interval.ms' is refused: an insert must end before \
                        it, volley needs 10000 at least; check --kafka";
         check(Some("9999"), Err(refusal));
+    }
+
+    #[test]
+    fn servers_share_the_time_because_a_block_is_tried_at_each() {
+        let kafka = KafkaOptions {
+            brokers: String::new(),
+            properties: Vec::new(),
+            timeout: Duration::from_secs(1),
+        };
+        let each = |n_servers| insert_timeout(&kafka, n_servers).unwrap();
+        assert_eq!([1, 2, 3].map(each), [180, 90, 60].map(Duration::from_secs));
     }
 }
