@@ -37,14 +37,21 @@ const N_LETTERS: usize = 1_200;
 fn killed_it_sends_each_once(scenario: &Scenario<'_>) {
     put_letters(scenario);
     replay(scenario, &["--to", "no-such-topic"]).run().fails().says(&["does not exist", "--to"]);
+    let mut n_killed = 0;
     for _ in 0..3 {
         let before = written(scenario);
         let run = replay(scenario, &[]).start();
         eventually("something that is sent", || (written(scenario) > before + 20).then_some(()));
         run.signal("KILL");
         let run = run.wait();
-        assert_eq!(run.code, None, "it was over before it was killed: {run}");
+        if run.code.is_some() {
+            // What the killed ones had left was little: it was over before the signal came.
+            assert_eq!(run.code, Some(0), "{run}");
+            break;
+        }
+        n_killed += 1;
     }
+    assert!(n_killed > 0, "the first was over before it was killed");
     replay(scenario, &[]).run().succeeds();
     check_replayed(scenario);
 }
