@@ -29,7 +29,9 @@ use volley_core::{
     batcher::BatchLimits, codec::CodecOptions, decode::decode, host::MetricSet, layout,
 };
 
-use crate::{Access, Loader, PATIENCE, Stack, StackKind, eventually, stack::Broker};
+use crate::{
+    Access, Loader, PATIENCE, Stack, StackKind, committed_offsets, eventually, stack::Broker,
+};
 
 /// A topic, a database and a prefix for consumer groups that no other test has. They are removed
 /// when the value is dropped, also while a test panics.
@@ -296,11 +298,10 @@ impl<'a> Scenario<'a> {
 
     /// What a group has committed for each partition; 0 where nothing.
     pub fn committed(&self, group: &str) -> Vec<i64> {
-        let mut config = self.stack.client_config();
-        let consumer: BaseConsumer = config.set("group.id", self.group(group)).create().unwrap();
         let mut asked = TopicPartitionList::new();
         asked.add_partition_range(&self.name, 0, self.n_partitions() as i32 - 1);
-        let answer = consumer.committed_offsets(asked, PATIENCE).unwrap();
+        let config = self.stack.client_config();
+        let answer = committed_offsets(config, &self.group(group), &asked).unwrap();
         let offset = |offset: Offset| offset.to_raw().map_or(0, |raw| raw.max(0));
         answer.elements().iter().map(|element| offset(element.offset())).collect()
     }

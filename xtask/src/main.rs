@@ -126,9 +126,9 @@ enum Task {
     KillTest(PassedOn),
     /// Measure what `volley load` costs: CPU a million rows, and memory
     ///
-    /// Builds the release binary, and feeds it from Apache Kafka and the embedded broker into an
-    /// endpoint that answers at once, and into ClickHouse's engine. `cargo xtask load-speed -- --help`
-    /// lists the options; `cargo xtask load-speed steady` measures the cases of that name.
+    /// Builds the release binary, and feeds it from Apache Kafka into an endpoint that answers at
+    /// once, and into ClickHouse's engine. `cargo xtask load-speed -- --help` lists the options;
+    /// `cargo xtask load-speed steady` measures the cases of that name.
     LoadSpeed(PassedOn),
     /// Compare Volley with what else moves the same rows, on Apache Kafka and ClickHouse's engine
     ///

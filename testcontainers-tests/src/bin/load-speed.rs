@@ -27,9 +27,9 @@ use volley_e2e::{
 
 /// Measure what `volley load` costs: CPU seconds and memory of its process
 ///
-/// Messages of the host schema, zstd:1, from Apache Kafka and from the embedded broker, into an
-/// endpoint that takes the bytes of inserts and answers at once, and into ClickHouse's engine in a
-/// process of its own. CPU seconds are what is compared: they hardly depend on what else runs.
+/// Messages of the host schema, zstd:1, from Apache Kafka into an endpoint that takes the bytes of
+/// inserts and answers at once, and into ClickHouse's engine in a process of its own. CPU seconds are
+/// what is compared.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask load-speed", help_expected = true)]
 struct Cli {
@@ -49,26 +49,19 @@ struct Cli {
 const N_PARTITIONS: i32 = 4;
 const GROUP: &str = "speed";
 
-/// What the embedded broker may hold back, which keeps 5 MB of each partition.
-const WINDOW_BYTES: u64 = 8_000_000;
-
 /// Rows in a second of the steady cases.
 const STEADY_RATE: u64 = 100_000;
 
 fn main() {
     let cli = Cli::parse();
     let stacks = Stacks::new();
-    for (kind, name) in [(StackKind::Native, "kafka"), (StackKind::Embedded, "embedded")] {
-        for n_rows in [10_000, 1_000] {
-            let case = format!("{name}/backlog_{n_rows}");
-            cli.run(&case, || cli.backlog(&stacks, kind, n_rows));
-        }
+    for n_rows in [10_000, 1_000] {
+        cli.run(&format!("backlog_{n_rows}"), || cli.backlog(&stacks, n_rows));
     }
     for n_rows in [10_000, 1_000] {
-        let case = format!("kafka/steady_{n_rows}");
-        cli.run(&case, || cli.steady(&stacks, n_rows));
+        cli.run(&format!("steady_{n_rows}"), || cli.steady(&stacks, n_rows));
     }
-    cli.run("kafka/engine_10000", || cli.engine(&stacks, 10_000));
+    cli.run("engine_10000", || cli.engine(&stacks, 10_000));
     if let Some(stacks) = Arc::into_inner(stacks) {
         stacks.shutdown();
     }
@@ -87,8 +80,8 @@ impl Cli {
     }
 
     /// As fast as it goes, into an endpoint that answers at once.
-    fn backlog(&self, stacks: &Stacks, kind: StackKind, rows_per_message: u64) -> String {
-        let stack = stacks.get(kind);
+    fn backlog(&self, stacks: &Stacks, rows_per_message: u64) -> String {
+        let stack = stacks.get(StackKind::Native);
         let templates = templates(&Scenario::new(&stack), rows_per_message);
         let scenario = Scenario::new(&stack);
         scenario.create_topic(N_PARTITIONS, &[]);
@@ -96,20 +89,10 @@ impl Cli {
         sink.set(Fault::Swallow);
         let n_messages = self.n_messages(rows_per_message);
         let mut source = Source::new(&scenario, &templates);
-        if kind != StackKind::Embedded {
-            (0..n_messages).for_each(|_| source.send());
-            source.flush();
-        }
+        (0..n_messages).for_each(|_| source.send());
+        source.flush();
         let member = Member::start(&scenario, GROUP, sink.url(), &[]);
         let mut watch = Watch::new(member.usage());
-        while source.n_sent < n_messages {
-            if source.n_bytes.saturating_sub(sink.n_insert_bytes()) < WINDOW_BYTES {
-                source.send();
-            } else {
-                watch.look();
-                thread::sleep(Duration::from_millis(5));
-            }
-        }
         let (cpu, wall) = watch.until_committed(&scenario, n_messages);
         member.stop();
         let n_rows = n_messages * rows_per_message;
@@ -168,7 +151,7 @@ impl Cli {
         let scenario = Scenario::new(&stack);
         scenario.create_topic(N_PARTITIONS, &[]);
         let mut source = Source::new(&scenario, &templates);
-        let n_messages = self.n_messages(rows_per_message) / 5;
+        let n_messages = self.n_messages(rows_per_message);
         (0..n_messages).for_each(|_| source.send());
         source.flush();
         let engine = Engine::start();

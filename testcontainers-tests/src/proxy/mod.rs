@@ -74,7 +74,6 @@ struct Shared {
     upstream: String,
     state: Mutex<State>,
     n_inserts: AtomicU64,
-    n_insert_bytes: AtomicU64,
     n_faults: AtomicU64,
     n_underway: AtomicU64,
 }
@@ -98,7 +97,6 @@ impl FaultProxy {
             upstream: upstream.trim_end_matches('/').to_owned(),
             state: Mutex::default(),
             n_inserts: AtomicU64::new(0),
-            n_insert_bytes: AtomicU64::new(0),
             n_faults: AtomicU64::new(0),
             n_underway: AtomicU64::new(0),
         });
@@ -132,11 +130,6 @@ impl FaultProxy {
     /// Inserts that have begun.
     pub fn n_inserts(&self) -> u64 {
         self.shared.n_inserts.load(Ordering::Acquire)
-    }
-
-    /// Bytes of inserts that have come in.
-    pub fn n_insert_bytes(&self) -> u64 {
-        self.shared.n_insert_bytes.load(Ordering::Acquire)
     }
 
     /// Requests that went wrong as they were told to.
@@ -197,11 +190,11 @@ async fn answer(
     match fault {
         Fault::Away => return Err(Cut),
         Fault::ServerError => {
-            read_to_end(&shared, request.into_body(), is_insert).await?;
+            read_to_end(request.into_body()).await?;
             return Ok(server_error());
         }
         Fault::Swallow if is_insert => {
-            read_to_end(&shared, request.into_body(), is_insert).await?;
+            read_to_end(request.into_body()).await?;
             return Ok(Response::default());
         }
         _ => {}
@@ -242,7 +235,7 @@ async fn insert(
     let (pump, piped) = body::channel();
     let (answer, ()) = tokio::join!(forward(shared, head, piped), async {
         // What it leaves without its end fails there too.
-        let _ = pump_body(shared, pump, body, fault, mid).await;
+        let _ = pump_body(pump, body, fault, mid).await;
     });
     let answer = answer?;
     if fault == Fault::CutAnswer {
@@ -257,7 +250,6 @@ async fn insert(
 
 /// Passes a body on, piece by piece. An error leaves it without its end.
 async fn pump_body(
-    shared: &Shared,
     pump: Pump,
     mut body: Incoming,
     fault: Fault,
@@ -265,7 +257,6 @@ async fn pump_body(
 ) -> Result<(), Cut> {
     while let Some(frame) = body.frame().await {
         let Ok(mut piece) = frame.map_err(|_| Cut)?.into_data() else { continue };
-        shared.n_insert_bytes.fetch_add(piece.len() as u64, Ordering::AcqRel);
         if let Fault::Slow(wait) = fault {
             tokio::time::sleep(wait).await;
         }
@@ -294,13 +285,9 @@ async fn hold(armed: Option<Armed>) -> Result<(), Cut> {
     }
 }
 
-async fn read_to_end(shared: &Shared, mut body: Incoming, is_insert: bool) -> Result<(), Cut> {
+async fn read_to_end(mut body: Incoming) -> Result<(), Cut> {
     while let Some(frame) = body.frame().await {
-        if let Ok(piece) = frame.map_err(|_| Cut)?.into_data()
-            && is_insert
-        {
-            shared.n_insert_bytes.fetch_add(piece.len() as u64, Ordering::AcqRel);
-        }
+        frame.map_err(|_| Cut)?;
     }
     Ok(())
 }

@@ -13,13 +13,12 @@ use rdkafka::{
     ClientConfig, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
-    consumer::{BaseConsumer, Consumer as _},
     types::RDKafkaErrorCode,
 };
 use rustix::process::Pid;
 use tokio::runtime::Runtime;
 use volley::clickhouse::{ClickHouse, ClickHouseOptions, TlsOptions};
-use volley_e2e::{KafkaSize, NativeKafka};
+use volley_e2e::{KafkaSize, NativeKafka, committed_offsets};
 
 use crate::process::{self, Program};
 
@@ -45,13 +44,11 @@ impl Broker {
 
     /// Asks for the offset of a group. The first who does waits seconds for the topic that holds them.
     fn make_offsets_topic(&self) -> Result<()> {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", self.address())
-            .set("group.id", "first")
-            .create()?;
-        let mut offsets = TopicPartitionList::new();
-        offsets.add_partition("none", 0);
-        consumer.committed_offsets(offsets, Duration::from_secs(60)).context("group offsets")?;
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.address());
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition("none", 0);
+        committed_offsets(config, "first", &asked).context("group offsets")?;
         Ok(())
     }
 
