@@ -93,7 +93,8 @@ pub struct Received {
     pub n_rows: u64,
     /// Kafka's timestamp, ms since the epoch, where it has one.
     pub timestamp_ms: Option<i64>,
-    /// When its oldest row was sampled, µs since the epoch, where its headers say so.
+    /// When its oldest row was sampled, µs since the epoch, where its headers say so and it is no dead
+    /// letter.
     pub oldest_us: Option<i64>,
 }
 

@@ -61,10 +61,11 @@ struct State {
 }
 
 /// ClickHouse does not take inserts.
-#[derive(Clone, Copy)]
 struct Away {
     since: Instant,
     n_retries: u64,
+    /// Of these partitions.
+    partitions: HashSet<i32>,
 }
 
 impl LoadWatch {
@@ -113,8 +114,8 @@ impl LoadWatch {
             lag_seconds: ages.reduce(f64::max),
             freshness_seconds: state.freshness,
             n_inflight_bytes: state.n_inflight_bytes as u64,
-            away: state.away.map(|Away { since, n_retries }| {
-                (now.instant.saturating_duration_since(since), n_retries)
+            away: state.away.as_ref().map(|Away { since, n_retries, .. }| {
+                (now.instant.saturating_duration_since(*since), *n_retries)
             }),
             n_dead_letters: self.n_dead_letters(),
         }
@@ -149,6 +150,14 @@ impl State {
             self.heard_at = Some(now);
         }
         self.partitions.entry(partition).or_insert_with(|| Partition::new(now))
+    }
+
+    /// No insert of these partitions is tried again.
+    fn no_longer_tried(&mut self, partitions: &HashSet<i32>) {
+        self.away.take_if(|away| {
+            away.partitions.retain(|partition| !partitions.contains(partition));
+            away.partitions.is_empty()
+        });
     }
 
     fn behind(&self, now: Instant) -> Vec<Behind> {
@@ -238,10 +247,8 @@ impl LoadObserver for LoadWatch {
         self.metrics.rebalances.inc();
         let mut state = self.shared.lock();
         state.partitions.retain(|partition, _| !partitions.contains(partition));
-        if state.partitions.is_empty() {
-            // Whoever has them now finds out.
-            state.away = None;
-        }
+        // Whoever has them now finds out.
+        state.no_longer_tried(partitions);
     }
 
     fn resumed(&self, partition: i32, offset: i64) {
@@ -276,11 +283,14 @@ impl LoadObserver for LoadWatch {
         }
     }
 
-    fn retrying(&self, _: i32) {
+    fn retrying(&self, partition: i32) {
         self.metrics.retries.inc();
         let since = self.now().instant;
         let mut state = self.shared.lock();
-        state.away.get_or_insert(Away { since, n_retries: 0 }).n_retries += 1;
+        let new = || Away { since, n_retries: 0, partitions: HashSet::new() };
+        let away = state.away.get_or_insert_with(new);
+        away.n_retries += 1;
+        away.partitions.insert(partition);
     }
 
     fn loaded(&self, block: &Block, stored: &Stored) {
@@ -323,9 +333,11 @@ impl LoadObserver for LoadWatch {
 
     fn skipped(&self, block: &Block) {
         let now = self.now().instant;
-        if let Some(found) = self.shared.lock().partitions.get_mut(&block.partition) {
+        let mut state = self.shared.lock();
+        if let Some(found) = state.partitions.get_mut(&block.partition) {
             found.loaded(block.last, now);
         }
+        state.no_longer_tried(&HashSet::from([block.partition]));
     }
 
     fn in_flight(&self, n_bytes: usize) {

@@ -66,15 +66,8 @@ impl Loading {
         self.last_activity = Instant::now();
         self.first_message.get_or_insert(self.last_activity);
         self.lanes.read(partition, offset);
-        self.observer.received(
-            partition,
-            Received {
-                offset,
-                n_rows: message.n_rows as u64,
-                timestamp_ms: received.timestamp().to_millis(),
-                oldest_us: headers.time_range.map(|range| range.min_us),
-            },
-        );
+        let timestamp_ms = received.timestamp().to_millis();
+        self.observer.received(partition, noted(&message, &headers, timestamp_ms));
         self.n_inflight_bytes += message.payload.len();
         let mut cut = Vec::new();
         self.planner.push(message, self.start.elapsed(), &mut cut);
@@ -117,6 +110,17 @@ impl Loading {
     }
 }
 
+/// What an observer hears of a message. The rows of one that was put aside are never queryable.
+fn noted(message: &Message, headers: &MessageHeaders, timestamp_ms: Option<i64>) -> Received {
+    let times = headers.time_range.filter(|_| message.schema.is_some());
+    Received {
+        offset: message.offset,
+        n_rows: message.n_rows as u64,
+        timestamp_ms,
+        oldest_us: times.map(|range| range.min_us),
+    }
+}
+
 fn message_headers(message: &BorrowedMessage<'_>) -> MessageHeaders {
     let headers = headers(message);
     let pairs = headers.iter().map(|(name, value)| (&**name, value.unwrap_or_default()));
@@ -129,5 +133,24 @@ fn check_sum(headers: &MessageHeaders, payload: &[u8]) -> Result<u32, MessagePro
     match headers.crc32c {
         Some(expected) if found != expected => Err(MessageProblem::Checksum { found, expected }),
         _ => Ok(found),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::Schema;
+    use volley_core::fingerprint::Fingerprint;
+
+    use super::*;
+
+    #[test]
+    fn what_was_put_aside_is_never_fresh() {
+        let pairs = [("volley-min-ts", b"5".as_slice()), ("volley-max-ts", b"9".as_slice())];
+        let headers = MessageHeaders::parse(pairs);
+        let aside = Message::skipped(0, 3, 0);
+        let sound = Message { schema: Some(Fingerprint::of(&Schema::empty())), ..aside.clone() };
+        let times = [aside, sound].map(|message| noted(&message, &headers, Some(7)));
+        assert_eq!(times.map(|noted| noted.oldest_us), [None, Some(5)]);
+        assert_eq!(times.map(|noted| (noted.offset, noted.timestamp_ms)), [(3, Some(7)); 2]);
     }
 }

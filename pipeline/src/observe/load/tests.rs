@@ -239,6 +239,35 @@ fn the_status_line_follows_the_run() {
     script.check_line("no partitions: other members of the group have them all");
 }
 
+/// Nothing else may come that would say that ClickHouse is back.
+#[test]
+fn clickhouse_is_away_only_for_partitions_that_are_tried_again() {
+    let script = Script::new();
+    let watch = &script.watch;
+    let check = |expected: u64| {
+        let metrics = watch.metrics().unwrap();
+        let up =
+            metrics.lines().find(|line| line.starts_with("volley_load_clickhouse_up")).unwrap();
+        assert!(up.ends_with(&format!(" {expected}")), "{up}");
+    };
+    watch.connected();
+    watch.assigned(&set(0..4));
+    watch.retrying(0);
+    watch.retrying(1);
+    watch.lost(&set([0, 3]));
+    check(0);
+    watch.lost(&set([1]));
+    check(1);
+    script.check_line("– rows, 0 in all · lag not known yet · 0 B in flight");
+    // It is back, and refuses the only message.
+    script.received(2, 0..1);
+    watch.retrying(2);
+    check(0);
+    watch.dead_letter(2, 0, "refused");
+    watch.skipped(&Script::block(2, 0..1));
+    check(1);
+}
+
 /// A file of the documentation.
 fn document(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
