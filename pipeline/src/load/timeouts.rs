@@ -13,6 +13,18 @@ const INSERT_TIMEOUT: Duration = Duration::from_secs(180);
 
 const HANDOVER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Wait before an offset that could not be committed is tried again: as a rule the group is being
+/// rebalanced, and the answer tells who owns the partition.
+pub(crate) const COMMIT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long commits are tried again while finishing. What stays uncommitted is not lost: whoever reads
+/// it again inserts it with the same token. An attempt waits for a coordinator that is away for a
+/// session of the group, 45 seconds by default, and is not cut short.
+pub(crate) const LAST_COMMITS: Duration = Duration::from_secs(5);
+
+/// Wait before the broker is asked again whether the end of the run is reached.
+pub(crate) const ASK_PAUSE: Duration = Duration::from_millis(500);
+
 const KEY: &str = "max.poll.interval.ms";
 
 /// How long an insert may take on each of so many servers, which are tried one after the other: together

@@ -1,8 +1,8 @@
 //! A broker that goes away midway, for good or for a while.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::support::{Broker, Topic, assert_same_rows, database, eventually};
+use crate::support::{Broker, Proxy, Topic, assert_same_rows, database, eventually};
 
 /// Waits until the topic has messages.
 fn wait_for_messages(topic: &Topic<'_>) {
@@ -80,4 +80,32 @@ fn a_broker_that_is_away_is_not_an_idle_topic() {
     eventually("the rows", || (database.count() == 500).then_some(()));
     broker.stop();
     run.wait().fails().says(&["kafka at", broker.address()]).within(Duration::from_secs(30));
+}
+
+/// Each attempt to commit waits for the coordinator of the group for a session of it.
+#[test]
+fn load_that_is_told_to_stop_does_not_wait_for_the_broker_again_and_again() {
+    let Some(database) = database() else {
+        return;
+    };
+    let broker = Broker::start();
+    let topic = broker.topic(1);
+    let mut proxy = Proxy::to(database.url());
+    proxy.refuse("insert_deduplication_token");
+    topic.fill(500);
+    let mut run = topic.load(&proxy.url(), &database.table()).start();
+    run.wait_for_stderr("rows wait, next try in");
+    broker.stop();
+    proxy.restore();
+    eventually("the rows", || (database.count() == 500).then_some(()));
+    run.signal("TERM");
+    let asked = Instant::now();
+    let run = run.wait().succeeds();
+    assert!(asked.elapsed() < Duration::from_secs(25), "{run}");
+
+    broker.resume();
+    assert_ne!(topic.committed(), topic.ends(), "{run}");
+    let load = topic.load(database.url(), &database.table()).args(["--until-idle", "500ms"]);
+    load.run().succeeds();
+    assert_same_rows(&topic, &database);
 }

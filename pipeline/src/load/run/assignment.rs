@@ -7,10 +7,9 @@ use super::{
         Delivery, LoadError,
         consumer::{Assignment, Consumer},
         intent::Intent,
-        timeouts::handover_timeout,
+        timeouts::{COMMIT_PAUSE, handover_timeout},
     },
     Loading,
-    inserts::COMMIT_PAUSE,
 };
 use crate::{human::Causes, shutdown::Shutdown};
 
@@ -58,7 +57,7 @@ impl Loading {
     }
 
     /// Takes nothing more of partitions, and gives up what is not under way yet: the next owner begins
-    /// where this one ends.
+    /// where this one ends. The group asks for no others before it has got these.
     fn leave(&mut self, partitions: HashSet<i32>) {
         self.n_inflight_bytes -= self.planner.forget(&partitions);
         self.n_inflight_bytes -= self.lanes.leave(&partitions);

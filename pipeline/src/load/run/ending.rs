@@ -6,16 +6,14 @@ use std::{
 };
 
 use super::{
-    super::{LoadError, consumer::Consumer, positions::Bound},
+    super::{
+        LoadError,
+        consumer::Consumer,
+        positions::Bound,
+        timeouts::{ASK_PAUSE, LAST_COMMITS},
+    },
     Loading,
 };
-
-/// Wait before the broker is asked again whether the end of the run is reached.
-const ASK_PAUSE: Duration = Duration::from_millis(500);
-
-/// Attempts to commit while finishing. What stays uncommitted is not lost: whoever reads it again
-/// inserts it with the same token.
-const MAX_LAST_COMMITS: u32 = 20;
 
 impl Loading {
     /// Stops and starts fetching, so that no more than the allowed bytes are held, and nothing more of
@@ -126,12 +124,14 @@ impl Loading {
         with_waiting: bool,
     ) -> Result<(), LoadError> {
         let mut result = Ok(());
-        let mut n_commits_left = MAX_LAST_COMMITS;
+        let mut give_up_at = None;
         self.is_draining = true;
         if !with_waiting {
             self.summary.messages_left += self.lanes.clear_waiting();
         }
         loop {
+            // A commit may wait for a broker that is away.
+            let began = Instant::now();
             self.advance(consumer).await;
             if let Some(done) = self.inserts.join_next().await {
                 let finished = self.finish_insert(done);
@@ -139,14 +139,18 @@ impl Loading {
                     self.summary.messages_left += self.lanes.clear_waiting();
                 }
                 result = result.and(finished);
-            } else if let Some(again) = self.commit_again
-                && n_commits_left > 0
-            {
-                n_commits_left -= 1;
-                tokio::time::sleep_until(again.into()).await;
-            } else if self.lanes.commits().is_empty() || n_commits_left == 0 {
-                self.summary.messages_left += self.lanes.clear_waiting();
-                return result;
+                give_up_at = None;
+                continue;
+            }
+            match self.commit_again {
+                Some(again) if Instant::now() < *give_up_at.get_or_insert(began + LAST_COMMITS) => {
+                    tokio::time::sleep_until(again.into()).await;
+                }
+                None if !self.lanes.commits().is_empty() => {}
+                _ => {
+                    self.summary.messages_left += self.lanes.clear_waiting();
+                    return result;
+                }
             }
         }
     }

@@ -1,9 +1,6 @@
 //! Blocks on their way into the table, and the commits before and after.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use super::{
     super::{
@@ -12,14 +9,11 @@ use super::{
         dead_letters::{Cause, DeadLetters},
         inserter::Inserted,
         lanes::{LaneId, Refused},
+        timeouts::COMMIT_PAUSE,
     },
     Loading,
 };
 use crate::human::{Causes, Count, Seconds};
-
-/// Wait before an offset that could not be committed is tried again: as a rule the group is being
-/// rebalanced, and the answer tells who owns the partition.
-pub(super) const COMMIT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A block on its way, and how it ended.
 pub(super) struct Done {
