@@ -188,11 +188,7 @@ impl Consumer {
             Ok(answer) => answer.map_err(|source| self.error("reading offsets", source))?,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
-        let known = answer.elements().into_iter().filter_map(|element| {
-            let Offset::Offset(offset) = element.offset() else { return None };
-            Some((element.partition(), offset, element.metadata().to_owned()))
-        });
-        Ok(known.collect())
+        known(&answer).map_err(|source| self.error("reading offsets", source))
     }
 
     /// Whether no message waits behind the given next offsets, according to the broker. A partition
@@ -366,6 +362,19 @@ fn has_message(
     Ok(true)
 }
 
+/// Partition, offset and metadata of what was committed. One partition may fail alone, and then it is not
+/// known what was begun there.
+fn known(answer: &TopicPartitionList) -> KafkaResult<Vec<(i32, i64, String)>> {
+    let mut known = Vec::new();
+    for element in answer.elements() {
+        element.error()?;
+        if let Offset::Offset(offset) = element.offset() {
+            known.push((element.partition(), offset, element.metadata().to_owned()));
+        }
+    }
+    Ok(known)
+}
+
 /// What the group has committed for each partition of the topic; 0 where nothing.
 fn committed(
     consumer: &StreamConsumer<Context>,
@@ -457,5 +466,25 @@ impl ConsumerContext for Context {
         }
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).extend(change);
         self.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::ClientConfig;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_of_one_partition_is_not_taken_for_nothing() {
+        let mut answer = TopicPartitionList::new();
+        answer.add_partition_offset("t", 0, Offset::Offset(5)).unwrap();
+        answer.add_partition("t", 1);
+        assert_eq!(known(&answer), Ok(vec![(0, 5, String::new())]));
+        // Notes for each partition that it is not known, and does not fail.
+        let mut config = ClientConfig::new();
+        let consumer: BaseConsumer = config.set("group.id", "g").create().unwrap();
+        consumer.pause(&answer).unwrap();
+        assert!(known(&answer).is_err());
     }
 }
