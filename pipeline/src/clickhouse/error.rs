@@ -3,7 +3,7 @@ use std::{path::PathBuf, time::Duration};
 use crate::human::Seconds;
 
 /// What can go wrong with ClickHouse.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClickHouseError {
     /// No connection, or none that lasted.
@@ -119,6 +119,7 @@ const KINDS: &[(u32, ErrorKind)] = &[
     (16, ErrorKind::Table),       // NO_SUCH_COLUMN_IN_TABLE
     (60, ErrorKind::Table),       // UNKNOWN_TABLE
     (81, ErrorKind::Table),       // UNKNOWN_DATABASE
+    (218, ErrorKind::Table),      // TABLE_IS_DROPPED
     (159, ErrorKind::Transient),  // TIMEOUT_EXCEEDED
     (198, ErrorKind::Transient),  // DNS_ERROR
     (202, ErrorKind::Transient),  // TOO_MANY_SIMULTANEOUS_QUERIES
@@ -138,8 +139,10 @@ const KINDS: &[(u32, ErrorKind)] = &[
     (394, ErrorKind::Transient),  // QUERY_WAS_CANCELLED
     (439, ErrorKind::Transient),  // CANNOT_SCHEDULE_TASK
     (473, ErrorKind::Transient),  // DEADLOCK_AVOIDED
+    (499, ErrorKind::Transient),  // S3_ERROR
     (517, ErrorKind::Transient),  // CANNOT_ASSIGN_ALTER
     (733, ErrorKind::Transient),  // TABLE_IS_BEING_RESTARTED
+    (745, ErrorKind::Transient),  // SERVER_OVERLOADED
     (999, ErrorKind::Transient),  // KEEPER_EXCEPTION
     (1000, ErrorKind::Transient), // POCO_EXCEPTION
 ];
@@ -254,7 +257,10 @@ mod tests {
             ClickHouseError::Exception { url: String::new(), code, message: message.to_owned() }
                 .kind()
         };
-        assert_eq!(kind(252, ""), ErrorKind::Transient);
+        for passing in [252, 499, 745] {
+            assert_eq!(kind(passing, ""), ErrorKind::Transient, "{passing}");
+        }
+        assert_eq!(kind(218, ""), ErrorKind::Table);
         let partitions = "Too many partitions for single INSERT block (more than 100). The limit is \
                           controlled by 'max_partitions_per_insert_block' setting.";
         assert_eq!(kind(252, partitions), ErrorKind::Configuration);
