@@ -95,6 +95,13 @@ impl ClickHouse {
         Ok(server)
     }
 
+    /// One that was never asked.
+    #[cfg(test)]
+    pub(crate) fn unasked(url: &str, timeout: Duration) -> Self {
+        let client = Client::default().with_url(url).with_compression(Compression::None);
+        Self { client, url: url.to_owned(), timeout, version: String::new() }
+    }
+
     /// The server's address.
     pub fn url(&self) -> &str {
         &self.url

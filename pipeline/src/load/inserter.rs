@@ -166,7 +166,7 @@ impl Inserter {
                 // Someone has changed the table since it was looked at, unless it is a table behind it.
                 Err(error) if error.kind() == ErrorKind::Table && looks_again => {
                     looks_again = false;
-                    self.table.forget(index, fingerprint).await;
+                    self.table.forget(index, fingerprint);
                 }
                 Err(error) => return Err(error.into()),
             }

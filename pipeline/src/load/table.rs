@@ -1,14 +1,18 @@
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use arrow::datatypes::Schema;
-use tokio::sync::Mutex;
 use volley_core::{
     clickhouse::{Fit, add_columns, fit, insert_into, quote_identifier},
     fingerprint::{Fingerprint, type_name},
 };
 
-use super::{Delivery, LoadOptions, options::InsertProblem};
-use crate::clickhouse::{ClickHouse, Creation, Evolution, TableInfo, TableName};
+use super::{Delivery, LoadOptions, options::InsertProblem, schemas::MAX_SCHEMAS};
+use crate::clickhouse::{
+    ClickHouse, ClickHouseError, Creation, Evolution, TableInfo, TableName, Turn,
+};
 
 /// The table, and what has been found out about it.
 pub(crate) struct Table {
@@ -16,10 +20,17 @@ pub(crate) struct Table {
     creation: Creation,
     evolution: Evolution,
     delivery: Delivery,
-    /// Whether it is reached in several ways, which may lead to different tables.
-    has_several_servers: bool,
-    /// The insert statement of each schema for which the table has been looked at, on each server.
-    statements: Mutex<HashMap<(usize, Fingerprint), Arc<str>>>,
+    /// One for each server; several may lead to different tables.
+    seen: Vec<Seen>,
+}
+
+/// What has been found out on a server.
+#[derive(Default)]
+struct Seen {
+    /// To look at the table there.
+    turn: Turn,
+    /// The insert statement of each schema for which it has been looked at.
+    statements: Mutex<HashMap<Fingerprint, Arc<str>>>,
 }
 
 impl Table {
@@ -29,8 +40,7 @@ impl Table {
             creation: options.creation.clone(),
             evolution: options.evolution,
             delivery: options.delivery,
-            has_several_servers: options.clickhouse.urls.len() > 1,
-            statements: Mutex::default(),
+            seen: options.clickhouse.urls.iter().map(|_| Seen::default()).collect(),
         }
     }
 
@@ -42,10 +52,25 @@ impl Table {
         fingerprint: Fingerprint,
         schema: &Schema,
     ) -> Result<Arc<str>, InsertProblem> {
-        let mut statements = self.statements.lock().await;
-        if let Some(statement) = statements.get(&(index, fingerprint)) {
-            return Ok(statement.clone());
+        let seen = self.seen.get(index).ok_or(ClickHouseError::NoAddress)?;
+        if let Some(statement) = seen.statement(fingerprint) {
+            return Ok(statement);
         }
+        let mut turn = seen.turn.take().await?;
+        if let Some(statement) = seen.statement(fingerprint) {
+            return Ok(statement);
+        }
+        let looked = self.prepare(server, schema).await;
+        if let Err(InsertProblem::ClickHouse(error)) = &looked {
+            turn.failed(error);
+        }
+        looked?;
+        let statement: Arc<str> = insert_into(&self.name.quoted(), schema).into();
+        seen.keep(fingerprint, statement.clone());
+        Ok(statement)
+    }
+
+    async fn prepare(&self, server: &ClickHouse, schema: &Schema) -> Result<(), InsertProblem> {
         let table = match self.fetch(server).await? {
             Some(table) => table,
             None => {
@@ -58,18 +83,17 @@ impl Table {
                 server.execute(&statement).await?;
                 tracing::info!(table = %self.name, "added columns: {statement}");
                 let table = self.fetch(server).await?.ok_or(InsertProblem::NoTable)?;
-                check_columns(&self.name, &table, schema)?;
+                check_columns(&self.name, &table, schema)
             }
-            (checked, _) => checked?,
+            (checked, _) => checked,
         }
-        let statement: Arc<str> = insert_into(&self.name.quoted(), schema).into();
-        statements.insert((index, fingerprint), statement.clone());
-        Ok(statement)
     }
 
     /// Looks at the table anew before the next insert of a schema.
-    pub(crate) async fn forget(&self, index: usize, fingerprint: Fingerprint) {
-        self.statements.lock().await.remove(&(index, fingerprint));
+    pub(crate) fn forget(&self, index: usize, fingerprint: Fingerprint) {
+        if let Some(seen) = self.seen.get(index) {
+            seen.lock().remove(&fingerprint);
+        }
     }
 
     /// Looks at the table before anything is read, and says what it is.
@@ -103,7 +127,7 @@ impl Table {
             .collect();
         let (name, engine) = (&self.name, &table.engine);
         tracing::info!(table = %name, engine, columns = columns.join(", "), "using the table as it is");
-        if self.has_several_servers && !table.is_shared() {
+        if self.seen.len() > 1 && !table.is_shared() {
             tracing::warn!(
                 table = %name,
                 engine,
@@ -131,6 +155,24 @@ impl Table {
         server.execute(&statement).await?;
         tracing::info!(table = %self.name, "created table: {}", statement.replace('\n', " "));
         Ok(())
+    }
+}
+
+impl Seen {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Fingerprint, Arc<str>>> {
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn statement(&self, fingerprint: Fingerprint) -> Option<Arc<str>> {
+        self.lock().get(&fingerprint).cloned()
+    }
+
+    fn keep(&self, fingerprint: Fingerprint, statement: Arc<str>) {
+        let mut statements = self.lock();
+        if statements.len() >= MAX_SCHEMAS {
+            statements.clear();
+        }
+        statements.insert(fingerprint, statement);
     }
 }
 
@@ -167,10 +209,13 @@ fn check_columns(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use arrow::datatypes::{DataType, Field};
+    use futures_util::future::join_all;
 
     use super::*;
-    use crate::clickhouse::Column;
+    use crate::clickhouse::{Column, SilentServer};
 
     /// What is said of messages with these columns and a table with those.
     fn check(columns: &[(&str, DataType)], table: &[(&str, &str)]) -> String {
@@ -217,6 +262,50 @@ mod tests {
              ALTER TABLE `d`.`t` ADD COLUMN IF NOT EXISTS `n` Int64, ADD COLUMN IF NOT EXISTS \
              `nullable` Nullable(String)"
         );
+    }
+
+    fn schema(i: usize) -> (Fingerprint, Schema) {
+        let schema = Schema::new(vec![Field::new(format!("c{i}"), DataType::Int8, false)]);
+        (Fingerprint::of(&schema), schema)
+    }
+
+    #[tokio::test]
+    async fn a_server_that_hangs_is_waited_for_once_however_many_partitions_there_are() {
+        let silent = SilentServer::start().await;
+        let server = ClickHouse::unasked(&silent.url, Duration::from_millis(300));
+        let table = Table {
+            name: "d.t".parse().unwrap(),
+            creation: Creation::Refuse,
+            evolution: Evolution::Refuse,
+            delivery: Delivery::EffectivelyOnce,
+            seen: vec![Seen::default()],
+        };
+        let (known, unknown) = (schema(0), schema(1));
+        table.seen[0].keep(known.0, "INSERT".into());
+        let asking = (0..20).map(|_| table.statement((0, &server), unknown.0, &unknown.1));
+        let asking = join_all(asking);
+        // What is known waits for nobody.
+        let asked = async {
+            tokio::task::yield_now().await;
+            let of_known = table.statement((0, &server), known.0, &known.1).await;
+            (of_known.is_ok(), std::time::Instant::now())
+        };
+        let (answers, (is_known, known_at)) = futures_util::future::join(asking, asked).await;
+        assert!(is_known && known_at.elapsed() >= Duration::from_millis(100));
+        assert!(answers.iter().all(|answer| {
+            matches!(answer, Err(InsertProblem::ClickHouse(ClickHouseError::TimedOut { .. })))
+        }));
+        assert_eq!(silent.n_connections(), 1);
+    }
+
+    #[test]
+    fn statements_do_not_become_as_many_as_there_are_schemas() {
+        let seen = Seen::default();
+        for i in 0..=MAX_SCHEMAS {
+            seen.keep(schema(i).0, "INSERT".into());
+        }
+        assert!(seen.lock().len() <= MAX_SCHEMAS);
+        assert!(seen.statement(schema(MAX_SCHEMAS).0).is_some());
     }
 
     #[test]

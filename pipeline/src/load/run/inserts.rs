@@ -52,7 +52,7 @@ impl Loading {
     fn start_inserts(&mut self) {
         for (lane, block) in self.lanes.start(self.start.elapsed()) {
             let inserter = self.inserter.clone();
-            let schema = self.schemas.get(block.schema);
+            let schema = self.schemas.of(&block);
             self.inserts.spawn(async move {
                 let result = inserter.insert(&block, &schema).await;
                 Done { lane, block, result, queryable_at: Instant::now() }
