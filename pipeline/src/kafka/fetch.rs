@@ -13,7 +13,7 @@ use rdkafka::{
 
 use super::{
     ClientLog, KafkaError, KafkaOptions, MessageAddress, MessageOffset, create, headers,
-    is_unanswered, require_topic,
+    is_unanswered, knock, require_topic,
 };
 use crate::human::Seconds;
 
@@ -102,6 +102,21 @@ fn following(next: Option<i64>) -> String {
 }
 
 impl Fetcher {
+    /// Makes a client of brokers that answer and let us in. Blocks as [`knock`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`FetchError::Unreachable`], [`FetchError::Kafka`].
+    pub(crate) fn connect(options: KafkaOptions) -> Result<Self, FetchError> {
+        knock(&options).map_err(|error| match error {
+            KafkaError::Unreachable { brokers, timeout, reason } => {
+                FetchError::Unreachable { brokers, timeout, reason }
+            }
+            other => other.into(),
+        })?;
+        Ok(Self::new(options)?)
+    }
+
     /// Makes a client; nothing is sent yet.
     ///
     /// # Errors

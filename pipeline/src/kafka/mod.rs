@@ -18,6 +18,6 @@ pub(crate) use fetch::{FetchError, FetchedMessage, Fetcher, is_about_group};
 pub(crate) use headers::headers;
 pub use sender::{Delivered, DeliveryObserver, Outgoing, Sender, SenderOptions};
 pub(crate) use topic::{
-    TopicConfig, create_topic, delete_topic, is_in_process_broker, is_unanswered, message_limit,
-    require_topic, topic_config,
+    TopicConfig, create_topic, delete_topic, is_in_process_broker, is_unanswered, knock,
+    message_limit, require_topic, topic_config,
 };

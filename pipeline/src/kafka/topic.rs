@@ -159,9 +159,15 @@ async fn described(
     })
 }
 
-/// Whether the broker is librdkafka's own, in some process, which its cluster id tells. Blocks up to
-/// the options' timeout, but not where a broker refuses user and password: every run asks this
-/// first, so that a wrong password ends it at once.
+/// Asks whether a broker is there and lets us in. Blocks up to the options' timeout, but not where one
+/// refuses user and password: every run asks first, so that a wrong password ends it at once.
+/// A consumer that is not polled hears neither this nor why nobody answers.
+pub(crate) fn knock(options: &KafkaOptions) -> Result<(), KafkaError> {
+    is_in_process_broker(options).map(|_| ())
+}
+
+/// Whether the broker is librdkafka's own, in some process, which its cluster id tells. Blocks as
+/// [`knock`] does.
 ///
 /// It has no controller, for which an admin request would wait until its timeout, and it lets a group
 /// whose last member has left wait for a whole session before the next one gets in.

@@ -20,8 +20,7 @@ use super::{TuneError, clock::MachineClock, payloads};
 use crate::{
     kafka::{
         ClientLog, Delivered, DeliveryObserver, KafkaError, KafkaOptions, Outgoing, Sender,
-        SenderOptions, create, create_topic, delete_topic, is_in_process_broker, is_unanswered,
-        require_topic,
+        SenderOptions, create, create_topic, delete_topic, is_unanswered, knock, require_topic,
     },
     shutdown::Shutdown,
 };
@@ -45,7 +44,7 @@ pub(super) struct Deliveries {
 impl Deliveries {
     /// Asks whether the broker is there.
     pub(super) fn connect(kafka: &KafkaOptions) -> Result<Self, TuneError> {
-        is_in_process_broker(kafka)?;
+        knock(kafka)?;
         let topic = format!("volley-tune-{:016x}", rand::random::<u64>());
         Ok(Self { kafka: kafka.clone(), topic })
     }

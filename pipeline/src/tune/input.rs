@@ -241,7 +241,7 @@ impl Gathering {
             source: Box::new(source),
         };
         let kafka = KafkaOptions { brokers: address.brokers.clone(), ..options.kafka.clone() };
-        let fetcher = Fetcher::new(kafka).map_err(|error| unread(error.into()))?;
+        let fetcher = Fetcher::connect(kafka).map_err(unread)?;
         let partitions = match address.partition {
             Some(partition) => vec![partition],
             None => (0..fetcher.n_partitions(&address.topic).map_err(unread)? as i32).collect(),

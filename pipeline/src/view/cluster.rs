@@ -66,7 +66,7 @@ impl Cluster {
     /// Reaches the cluster, so that what is wrong with its address is known from the start. Blocks
     /// up to the options' timeout for each question.
     pub(crate) fn connect(options: KafkaOptions, only: Vec<String>) -> Result<Self, FetchError> {
-        let fetcher = Fetcher::new(options.clone())?;
+        let fetcher = Fetcher::connect(options.clone())?;
         fetcher.topics()?;
         for topic in &only {
             fetcher.n_partitions(topic)?;

@@ -87,14 +87,17 @@ fn wrong_password(scenario: &Scenario<'_>) {
     scenario.create_topic(1, &[]);
     let access = scenario.stack().native().with_password("SCRAM-SHA-512");
     let right = access.get(PASSWORD).unwrap().to_owned();
-    let file = file(&access.without(PASSWORD));
+    let file = file(&access.clone().without(PASSWORD));
     let topic = ["--topic", scenario.topic()];
     let produce = volley(["produce", "--source", "synthetic", "--rows", "10"]).args(topic);
-    for run in [produce, load(scenario), volley(["dlq", "list"]).args(topic)] {
+    let address = format!("kafka://{}/{}/0/0", access.brokers, scenario.topic());
+    let list = volley(["dlq", "list"]).args(topic);
+    for run in [produce, load(scenario), list, volley(["inspect", &address])] {
+        // It ends when the broker has answered, and not before.
         let run = run
-            .args(["-vv", "--timeout", "5s", "--kafka-file", file.path().to_str().unwrap()])
+            .args(["-vv", "--timeout", "60s", "--kafka-file", file.path().to_str().unwrap()])
             .env(PASSWORD_VAR, WRONG);
-        let run = run.run().fails().says(&["invalid credentials"]);
+        let run = run.run().fails().says(&["refuses to let us in", "invalid credentials"]);
         assert!(!run.stderr.contains(WRONG) && !run.stderr.contains(&right), "{run}");
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     dlq::{Progress, Reader},
     exit::ExitStatus,
     human::parse_duration,
-    kafka::{KafkaError, KafkaOptions},
+    kafka::{KafkaError, KafkaOptions, knock},
     shutdown::Shutdown,
 };
 
@@ -97,7 +97,9 @@ impl LettersArgs {
     /// dead letters is not.
     fn reader(&self, shutdown: Shutdown) -> Result<Option<Reader>, KafkaError> {
         let topic = self.dlq_topic();
-        let reader = Reader::new(self.options(), topic.clone(), shutdown)?;
+        let options = self.options();
+        knock(&options)?;
+        let reader = Reader::new(options, topic.clone(), shutdown)?;
         if reader.has_topic(&topic)? {
             return Ok(Some(reader));
         }

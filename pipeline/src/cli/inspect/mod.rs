@@ -199,7 +199,7 @@ impl<'a> Brokers<'a> {
             std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::hash_map::Entry::Vacant(new) => {
                 let options = args.kafka.options(&address.brokers, args.timeout);
-                new.insert(Fetcher::new(options)?)
+                new.insert(Fetcher::connect(options)?)
             }
         };
         Ok(Payload::of_message(address, fetcher.fetch(address)?))
