@@ -1,13 +1,16 @@
 //! IPC payloads to record batches.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
-use arrow_ipc::reader::{read_dictionary, read_record_batch};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_ipc::reader::read_record_batch;
+use arrow_schema::{ArrowError, Schema, SchemaRef};
 
-use crate::layout::{self, Diagnostic, Layout, MessageKind, Options, Walker};
+use crate::{
+    concat::concat,
+    layout::{self, Diagnostic, Layout, MessageKind, Options, Walker},
+};
 
 /// Why bytes could not be decoded.
 #[derive(Debug, thiserror::Error)]
@@ -106,18 +109,30 @@ impl Batches<'_> {
             self.stream = message.stream;
             self.dictionaries.clear();
         }
-        let schema = &self.layout.schema_of(message).ok_or_else(damaged)?.schema;
+        let layout = self.layout.schema_of(message).ok_or_else(damaged)?;
         let header = layout::header(self.payload, message).ok_or_else(damaged)?;
         let body = self.payload.get(message.body_range()).ok_or_else(damaged)?;
         // A copy, because arrays of an uncompressed body are parts of it, and aligned.
         let body = Buffer::from(body);
         let version = header.version();
         if let Some(batch) = header.header_as_dictionary_batch() {
-            read_dictionary(&body, batch, schema, &mut self.dictionaries, &version)?;
+            let id = batch.id();
+            let data = batch.data().ok_or_else(damaged)?;
+            let field = layout.dictionary_field(id).ok_or_else(damaged)?;
+            let schema = Arc::new(Schema::new(vec![field]));
+            let read = read_record_batch(&body, data, schema, &self.dictionaries, None, &version)?;
+            let mut values = Arc::clone(read.columns().first().ok_or_else(damaged)?);
+            if batch.isDelta() {
+                let before = self.dictionaries.get(&id).ok_or_else(|| {
+                    ArrowError::IpcError(format!("message {index} adds to no dictionary"))
+                })?;
+                values = concat(&[before, &values])?.unwrap_or(values);
+            }
+            self.dictionaries.insert(id, values);
             return Ok(None);
         }
         let batch = header.header_as_record_batch().ok_or_else(damaged)?;
-        let schema = SchemaRef::clone(schema);
+        let schema = SchemaRef::clone(&layout.schema);
         read_record_batch(&body, batch, schema, &self.dictionaries, None, &version).map(Some)
     }
 }

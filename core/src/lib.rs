@@ -30,6 +30,7 @@ pub mod chart;
 pub mod clickhouse;
 pub mod codec;
 mod compress;
+mod concat;
 pub mod decode;
 pub mod encode;
 pub mod fingerprint;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, FieldRef, SchemaRef, UnionMode};
+use arrow_schema::{DataType, Field, FieldRef, SchemaRef, UnionMode};
 
 use super::BufferKind;
 
@@ -187,6 +187,17 @@ impl SchemaLayout {
         let uses =
             |column: &Column| matches!(column.shape, Shape::Dictionary { id: i, .. } if i == id);
         self.columns.iter().position(uses).map(|column| self.path(column))
+    }
+
+    /// What the values of a dictionary are read as.
+    pub(crate) fn dictionary_field(&self, id: i64) -> Option<FieldRef> {
+        let position = self.dictionary(id)?;
+        let user = self.columns.get(self.dictionaries.get(position)?.values)?;
+        let values = match user.field.data_type() {
+            DataType::Dictionary(_, values) => &**values,
+            other => other,
+        };
+        Some(Arc::new(Field::new("", values.clone(), true)))
     }
 
     /// Ids of all dictionaries.

@@ -2,17 +2,15 @@ use std::{collections::HashSet, sync::Arc};
 
 use arrow_array::{
     Array, ArrayRef, GenericStringArray, OffsetSizeTrait, RecordBatch, RecordBatchOptions,
-    builder::GenericByteDictionaryBuilder,
-    cast::AsArray,
-    types::{ArrowDictionaryKeyType, GenericStringType, Int8Type, Int16Type, Int32Type},
+    cast::AsArray, new_empty_array,
 };
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
-use arrow_select::{concat::concat_batches, dictionary::garbage_collect_any_dictionary};
 use serde::Serialize;
 
 use super::Point;
 use crate::{
     codec::CodecOptions,
+    concat::{concat, dictionary},
     encode::{EncodeError, Encoder},
 };
 
@@ -105,7 +103,7 @@ impl Sample {
         if batches.iter().any(|batch| batch.schema_ref().fields() != schema.fields()) {
             return Err(SampleError::Schemas);
         }
-        let rows = concat_batches(&schema, batches)?;
+        let rows = together(&schema, &batches)?;
         let fields = schema.fields().iter().enumerate();
         let repeating: Vec<_> = fields
             .clone()
@@ -121,6 +119,13 @@ impl Sample {
     /// All rows.
     pub fn rows(&self) -> &RecordBatch {
         &self.rows
+    }
+
+    /// Bytes of a row in memory.
+    pub fn raw_bytes_per_row(&self) -> f64 {
+        let columns = self.rows.columns().iter();
+        let sizes = columns.map(|c| c.to_data().get_slice_memory_size().unwrap_or(0));
+        sizes.sum::<usize>() as f64 / self.rows.num_rows() as f64
     }
 
     /// Most rows of a batch that can be measured: two different windows have to fit, because an
@@ -213,10 +218,11 @@ impl Sample {
         }
         let mut columns = window.columns().to_vec();
         for &column in &self.dictionaries {
-            columns[column] = garbage_collect_any_dictionary(columns[column].as_any_dictionary())?;
+            let data_type = columns[column].data_type().clone();
+            columns[column] = dictionary(&[&columns[column]], &data_type)?;
         }
         for (column, field) in repeating {
-            columns[*column] = dictionary(&columns[*column], field.data_type())?;
+            columns[*column] = dictionary(&[&columns[*column]], field.data_type())?;
         }
         let options = RecordBatchOptions::new().with_row_count(Some(window.num_rows()));
         let schema = with_fields(window.schema_ref(), repeating);
@@ -284,38 +290,27 @@ fn distinct<O: OffsetSizeTrait>(column: &GenericStringArray<O>) -> Option<usize>
     Some(found.len())
 }
 
-fn dictionary(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
-    match to {
-        DataType::Dictionary(keys, values) => match (&**keys, &**values) {
-            (DataType::Int8, DataType::Utf8) => keyed::<Int8Type, i32>(column),
-            (DataType::Int16, DataType::Utf8) => keyed::<Int16Type, i32>(column),
-            (DataType::Int32, DataType::Utf8) => keyed::<Int32Type, i32>(column),
-            (DataType::Int8, _) => keyed::<Int8Type, i64>(column),
-            (DataType::Int16, _) => keyed::<Int16Type, i64>(column),
-            _ => keyed::<Int32Type, i64>(column),
-        },
-        _ => Ok(column.clone()),
-    }
-}
-
-fn keyed<K, O>(column: &ArrayRef) -> Result<ArrayRef, ArrowError>
-where
-    K: ArrowDictionaryKeyType,
-    O: OffsetSizeTrait,
-{
-    let mut builder = GenericByteDictionaryBuilder::<K, GenericStringType<O>>::new();
-    for text in column.as_string::<O>() {
-        match text {
-            Some(text) => drop(builder.append(text)?),
-            None => builder.append_null(),
+/// The batches as one; columns that are dictionaries get a common one.
+fn together(schema: &SchemaRef, batches: &[&RecordBatch]) -> Result<RecordBatch, ArrowError> {
+    let columns = schema.fields().iter().enumerate().map(|(at, field)| {
+        let parts: Vec<&dyn Array> = batches.iter().map(|batch| &**batch.column(at)).collect();
+        match field.data_type() {
+            to @ DataType::Dictionary(..) => dictionary(&parts, to),
+            data_type => Ok(concat(&parts)?.unwrap_or_else(|| new_empty_array(data_type))),
         }
-    }
-    Ok(Arc::new(builder.finish()))
+    });
+    let columns = columns.collect::<Result<_, _>>()?;
+    let n_rows = batches.iter().map(|batch| batch.num_rows()).sum();
+    let options = RecordBatchOptions::new().with_row_count(Some(n_rows));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::{DictionaryArray, Int64Array, StringArray};
+    use arrow_array::{
+        DictionaryArray, Int64Array, StringArray,
+        types::{Int8Type, Int16Type},
+    };
 
     use super::*;
     use crate::{

@@ -8,7 +8,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
 use arrow_ipc::reader::read_record_batch;
 use arrow_ipc::{self as ipc, CompressionType, FieldNode, MetadataVersion};
-use arrow_schema::{DataType, Field, FieldRef, Schema};
+use arrow_schema::{FieldRef, Schema};
 use flatbuffers::FlatBufferBuilder;
 
 use super::Fault;
@@ -151,13 +151,4 @@ fn slice<'a, T>(
     let start = items.partition_point(|item| column_of(item) < columns.start);
     let end = items.partition_point(|item| column_of(item) < columns.end);
     items.get(start..end).unwrap_or_default()
-}
-
-/// What the values of a dictionary are read as, given the field of a column that uses it.
-pub(super) fn values_field(user: &Field) -> FieldRef {
-    let values = match user.data_type() {
-        DataType::Dictionary(_, values) => &**values,
-        other => other,
-    };
-    Arc::new(Field::new("", values.clone(), true))
 }

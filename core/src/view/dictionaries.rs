@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, new_empty_array};
-use arrow_select::concat::concat;
 
 use super::{Fault, View, cache::Dictionaries, column};
-use crate::layout::{MessageKind, SchemaLayout};
+use crate::{
+    concat::concat,
+    layout::{MessageKind, SchemaLayout},
+};
 
 /// Most bytes that the dictionaries of a column may unpack to.
 const MAX_RAW: u64 = 1 << 29;
@@ -70,13 +72,12 @@ impl View {
             }
             let MessageKind::Dictionary { id, is_delta } = message.kind else { continue };
             let Some((_, values)) = needed.iter().find(|(other, _)| *other == id) else { continue };
-            let Some(user) = schema.columns.get(*values) else { continue };
+            let Some(field) = schema.dictionary_field(id) else { continue };
             raw += self.layout.buffers_of(message).iter().map(|buffer| buffer.raw).sum::<u64>();
             if raw > MAX_RAW {
                 let what = format!("the dictionaries unpack to more than {MAX_RAW} bytes");
                 return Err(Fault::new(message.offset, what));
             }
-            let field = column::values_field(&user.field);
             let columns = schema.subtree(*values);
             if !column::is_whole(&self.layout, message, schema, &columns) {
                 return Err(Fault::new(message.offset, "the dictionary ends before its values do"));
@@ -85,14 +86,14 @@ impl View {
             let whole = match set.get(&id).filter(|_| is_delta) {
                 None => read,
                 Some(before) => concat(&[before, &read])
-                    .map_err(|error| Fault::new(message.offset, error.to_string()))?,
+                    .map_err(|error| Fault::new(message.offset, error.to_string()))?
+                    .unwrap_or(read),
             };
             set.insert(id, whole);
         }
         // A dictionary may be left out where every key is null.
-        for (id, values) in needed {
-            if let Some(user) = schema.columns.get(*values) {
-                let field = column::values_field(&user.field);
+        for (id, _) in needed {
+            if let Some(field) = schema.dictionary_field(*id) {
                 set.entry(*id).or_insert_with(|| new_empty_array(field.data_type()));
             }
         }
