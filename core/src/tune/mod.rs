@@ -45,6 +45,7 @@ mod point;
 mod reason;
 mod sample;
 mod search;
+mod settings;
 
 pub use self::{
     goal::{
@@ -57,4 +58,5 @@ pub use self::{
     reason::reason,
     sample::{DictionarySaving, Sample, SampleError, Size},
     search::Search,
+    settings::{Setting, command, settings},
 };

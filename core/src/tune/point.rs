@@ -24,6 +24,13 @@ fn shown<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::O
     serializer.collect_str(value)
 }
 
+impl Default for Point {
+    /// What `volley produce` does untold.
+    fn default() -> Self {
+        Self { rows: 1000, codec: Codec::default(), framing: Framing::default(), dictionary: false }
+    }
+}
+
 impl Point {
     /// What an encoder is told.
     pub fn options(&self) -> CodecOptions {

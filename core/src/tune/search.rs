@@ -3,7 +3,6 @@ use std::{collections::VecDeque, time::Duration};
 use super::{
     Goal, Measured, Point, Recommendation, Samples, Space, Task, Trial, sample::rows_of_trial,
 };
-use crate::codec::{Codec, Framing};
 
 /// Every so many rungs of rows are looked at first.
 const COARSE_STEP: usize = 3;
@@ -200,12 +199,7 @@ impl Search {
 
     /// What `volley produce` does untold, so that there is something to compare with.
     fn default_place(&self) -> Option<(usize, usize)> {
-        self.place_of(&Point {
-            rows: 1000,
-            codec: Codec::default(),
-            framing: Framing::default(),
-            dictionary: false,
-        })
+        self.place_of(&Point::default())
     }
 
     fn place_of(&self, point: &Point) -> Option<(usize, usize)> {

@@ -18,8 +18,7 @@ use std::{
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Arg, Args, Command};
 use toml_edit::{DocumentMut, Item, Table, Value};
-
-use crate::tune::Setting;
+use volley_core::tune::Setting;
 
 /// The flag that names a file.
 #[derive(Debug, Args)]

@@ -30,7 +30,7 @@ use volley_core::{
 use self::{clock::MachineClock, delivery::Deliveries, insert::Inserts, report::Outcome};
 pub use self::{
     input::{Input, InputOptions, ParseTopicError, TopicAddress},
-    report::{PointReport, RecommendationReport, SampleReport, Setting, TuneReport},
+    report::{PointReport, RecommendationReport, SampleReport, TuneReport},
 };
 use crate::{
     clickhouse::{ClickHouseError, ClickHouseOptions},

@@ -3,20 +3,15 @@ use std::time::Duration;
 use serde::Serialize;
 use volley_core::{
     advice::{Advice, Rule, advise},
-    codec::{Codec, Framing},
     encode::{EncodeError, Encoder},
     layout::{self, Options},
     tune::{
         DictionarySaving, Goal, Interval, Measured, Objection, Objective, Point, Sample, Search,
-        front, reason,
+        Setting, command, front, reason, settings,
     },
 };
 
 use super::{Input, clock::MachineClock};
-
-/// What `volley produce` does untold.
-const DEFAULT_LINGER: Duration = Duration::from_secs(1);
-const DEFAULT_BYTES_PER_BATCH: f64 = 4e6;
 
 /// What was measured, and what follows from it.
 #[derive(Clone, Debug, Serialize)]
@@ -111,25 +106,6 @@ pub struct RecommendationReport {
     pub command: String,
 }
 
-/// The value of a flag.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Setting {
-    /// A number.
-    Number(u64),
-    /// Anything else, as users write it.
-    Text(String),
-}
-
-impl std::fmt::Display for Setting {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Number(number) => write!(f, "{number}"),
-            Self::Text(text) => f.write_str(text),
-        }
-    }
-}
-
 /// What a run leaves.
 pub(super) struct Outcome<'a> {
     pub(super) inputs: Vec<Input>,
@@ -144,8 +120,7 @@ impl Outcome<'_> {
     pub(super) fn report(self, clock: &MachineClock) -> Result<TuneReport, EncodeError> {
         let goal = *self.search.goal();
         let rows = self.sample.rows();
-        let sizes = rows.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or(0));
-        let raw_bytes_per_row = sizes.sum::<usize>() as f64 / rows.num_rows() as f64;
+        let raw_bytes_per_row = self.sample.raw_bytes_per_row();
         let measured: Vec<_> = self.search.points().collect();
         let fitting: Vec<_> =
             measured.iter().copied().filter(|point| goal.objection(point).is_none()).collect();
@@ -165,14 +140,13 @@ impl Outcome<'_> {
         let points: Vec<_> = measured.iter().map(report).collect();
         let recommendation = recommended.map(|chosen| {
             let point = chosen.measured.point;
-            let default = measured.iter().copied().find(|measured| is_default(&measured.point));
-            let settings = settings(&goal, chosen.measured, raw_bytes_per_row);
-            let flags = settings.iter().map(|(flag, value)| format!(" --{flag} {value}"));
+            let default = measured.iter().copied().find(|other| other.point == Point::default());
+            let settings = settings(&goal, &point, raw_bytes_per_row);
             RecommendationReport {
                 point,
                 index: measured.iter().position(|other| other.point == point).unwrap_or_default(),
                 reason: reason(&goal, &chosen, default),
-                command: format!("volley produce{}", flags.collect::<String>()),
+                command: command(&settings),
                 settings,
             }
         });
@@ -201,11 +175,6 @@ impl Outcome<'_> {
             budget_ms: self.budget.as_millis() as u64,
         })
     }
-}
-
-fn is_default(point: &Point) -> bool {
-    let Point { rows, codec, framing, dictionary } = *point;
-    rows == 1000 && codec == Codec::default() && framing == Framing::Stream && !dictionary
 }
 
 fn point_report(
@@ -253,77 +222,4 @@ fn findings(sample: &Sample, point: &Point) -> Result<Vec<Advice>, EncodeError> 
         findings.sort_by(|a, b| b.share.total_cmp(&a.share));
     }
     Ok(findings)
-}
-
-/// What `volley produce` has to be told, so that batches are cut at this number of rows and not at
-/// another limit before.
-fn settings(
-    goal: &Goal,
-    measured: &Measured,
-    raw_bytes_per_row: f64,
-) -> Vec<(&'static str, Setting)> {
-    let point = &measured.point;
-    let mut settings = vec![
-        ("rows-per-batch", Setting::Number(point.rows as u64)),
-        ("codec", Setting::Text(point.codec.to_string())),
-    ];
-    if point.framing != Framing::default() {
-        settings.push(("framing", Setting::Text(point.framing.to_string())));
-    }
-    let raw_bytes = raw_bytes_per_row * point.rows as f64;
-    if raw_bytes > DEFAULT_BYTES_PER_BATCH * 0.9 {
-        let megabytes = (raw_bytes * 1.25 / 1e6).ceil() as u64;
-        settings.push(("bytes-per-batch", Setting::Text(format!("{megabytes}MB"))));
-    }
-    let fill = goal.rate.map(|rate| point.rows as f64 / rate * 1.25);
-    if let Some(fill) = fill.filter(|fill| *fill > DEFAULT_LINGER.as_secs_f64()) {
-        let linger = format!("{}s", fill.ceil() as u64);
-        let linger =
-            goal.max_latency.map_or(linger, |limit| format!("{}ms", limit.as_millis().max(1)));
-        settings.push(("linger", Setting::Text(linger)));
-    } else if let Some(limit) = goal.max_latency.filter(|limit| *limit < DEFAULT_LINGER) {
-        settings.push(("linger", Setting::Text(format!("{}ms", limit.as_millis().max(1)))));
-    }
-    settings
-}
-
-#[cfg(test)]
-mod tests {
-    use volley_core::tune::{Samples, Size};
-
-    use super::*;
-
-    #[track_caller]
-    fn check(rows: usize, goal: Goal, expected: &[(&str, &str)]) {
-        let point = Point { rows, codec: Codec::None, framing: Framing::Stream, dictionary: false };
-        let none = Samples::default;
-        let size = Size::default();
-        let measured = Measured {
-            point,
-            size,
-            encode: none(),
-            decode: none(),
-            insert: none(),
-            delivery: none(),
-        };
-        let settings = settings(&goal, &measured, 40.0);
-        let beside = settings.iter().skip(2).map(|(key, value)| (*key, value.to_string()));
-        let expected = expected.iter().map(|(key, value)| (*key, (*value).to_owned()));
-        assert_eq!(beside.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
-    }
-
-    /// A batch of `volley produce` ends at whichever limit it reaches first.
-    #[test]
-    fn no_other_limit_cuts_the_batch_before_its_rows() {
-        let goal = Goal::default();
-        check(1000, goal, &[]);
-        check(200_000, goal, &[("bytes-per-batch", "10MB")]);
-        check(1000, Goal { rate: Some(2000.0), ..goal }, &[]);
-        check(1000, Goal { rate: Some(100.0), ..goal }, &[("linger", "13s")]);
-        let soon = Goal { max_latency: Some(Duration::from_millis(300)), ..goal };
-        check(1000, Goal { rate: Some(10_000.0), ..soon }, &[("linger", "300ms")]);
-        let late = Goal { max_latency: Some(Duration::from_secs(60)), ..goal };
-        check(1000, Goal { rate: Some(100.0), ..late }, &[("linger", "60000ms")]);
-        check(1000, Goal { rate: Some(10_000.0), ..late }, &[]);
-    }
 }

@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::tune::{Objective, Size, TOLERANCE, ladder};
+use crate::{
+    codec::Codec,
+    tune::{Objective, Size, TOLERANCE, ladder},
+};
 
 /// What a codec does: bytes and ns a row, and bytes and ns a batch.
 #[derive(Clone, Copy, Debug)]
