@@ -23,6 +23,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 mod values;
+mod what_if;
 
 use std::sync::Arc;
 
@@ -40,6 +41,7 @@ pub use self::{
     map::{NO_COLUMN, NO_MESSAGE, REGION_KINDS, RegionDetail, RegionMap},
     summary::{ColumnSummary, Summary, TableSummary},
     values::{Bin, Frequent, Values},
+    what_if::{WhatIf, WhatIfChoice, WhatIfError, WhatIfPoint, WhatIfReport},
 };
 use crate::advice::{Advice, advise};
 use crate::layout::{

@@ -6,9 +6,9 @@ mod json;
 use std::{str::FromStr, sync::Arc};
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow_schema::SchemaRef;
+use arrow_schema::{ArrowError, SchemaRef};
 
-use super::{Fault, View};
+use super::{Batch, Fault, View};
 use crate::{
     codec::{Codec, CodecOptions, Framing, ParseCodecError},
     encode::{EncodeError, Encoder},
@@ -69,7 +69,7 @@ pub enum ExportError {
     Encode(#[from] EncodeError),
     /// Its columns do not fit each other.
     #[error("the columns of a batch do not fit each other: {0}")]
-    Columns(#[from] arrow_schema::ArrowError),
+    Columns(#[from] ArrowError),
 }
 
 impl View {
@@ -101,20 +101,13 @@ impl View {
                 _ => Vec::new(),
             });
         };
-        let columns = (0..schema.fields().len()).map(|position| {
-            self.column(table, batch, position).map_err(|fault| ExportError::Damaged {
-                column: schema.field(position).name().clone(),
-                fault,
-            })
-        });
-        let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;
+        let columns = self.columns(table, batch)?;
         let n_rows = usize::try_from(batch.rows).map_err(|_| ExportError::TooLong)?;
         match format {
             ExportFormat::Csv => csv::rows(&columns, n_rows),
             ExportFormat::Ndjson => json::rows(&schema, &columns, n_rows),
             ExportFormat::Arrow(codec) => {
-                let options = RecordBatchOptions::new().with_row_count(Some(n_rows));
-                let batch = RecordBatch::try_new_with_options(schema.clone(), columns, &options)?;
+                let batch = record_batch(&schema, columns, n_rows)?;
                 let payload = encoder(&schema, codec)?.encode(&[batch])?;
                 // Without the schema message and the end.
                 let (layout, _) = layout::walk(&payload, &super::options());
@@ -124,6 +117,41 @@ impl View {
             }
         }
     }
+
+    /// A batch of a table; `None` where there are not so many.
+    pub(super) fn record_batch(
+        &mut self,
+        table: usize,
+        at: usize,
+    ) -> Result<Option<RecordBatch>, ExportError> {
+        let known = self.tables.get(table).ok_or(ExportError::NoTable)?;
+        let schema = Arc::clone(&known.schema.schema);
+        let Some(batch) = known.batches.get(at).copied() else { return Ok(None) };
+        let n_rows = usize::try_from(batch.rows).map_err(|_| ExportError::TooLong)?;
+        Ok(Some(record_batch(&schema, self.columns(table, batch)?, n_rows)?))
+    }
+
+    /// All columns of a batch.
+    fn columns(&mut self, table: usize, batch: Batch) -> Result<Vec<ArrayRef>, ExportError> {
+        let known = self.tables.get(table).ok_or(ExportError::NoTable)?;
+        let schema = Arc::clone(&known.schema.schema);
+        let columns = (0..schema.fields().len()).map(|position| {
+            self.column(table, batch, position).map_err(|fault| ExportError::Damaged {
+                column: schema.field(position).name().clone(),
+                fault,
+            })
+        });
+        columns.collect()
+    }
+}
+
+fn record_batch(
+    schema: &SchemaRef,
+    columns: Vec<ArrayRef>,
+    n_rows: usize,
+) -> Result<RecordBatch, ArrowError> {
+    let options = RecordBatchOptions::new().with_row_count(Some(n_rows));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
 }
 
 fn encoder(schema: &SchemaRef, codec: Codec) -> Result<Encoder, EncodeError> {
