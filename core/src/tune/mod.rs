@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Sizes depend on the rows and the point alone: they are the same on every machine and in a
-//! browser. Times come from the [`Clock`] that the caller brings. The units are bytes a row and ns a
+//! browser, but for lz4, which finds other matches where pointers have 32 bits. Times come from the [`Clock`] that the caller brings. The units are bytes a row and ns a
 //! row, everywhere.
 //!
 //! ```

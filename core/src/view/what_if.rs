@@ -80,7 +80,7 @@ pub struct WhatIfReport {
 pub struct WhatIfPoint {
     /// The point.
     pub point: Point,
-    /// What its payloads take: the same everywhere.
+    /// What its payloads take: the same on every machine, lz4 apart.
     pub size: Size,
     /// Encoding, ns a row.
     pub encode_ns: Option<Interval>,
