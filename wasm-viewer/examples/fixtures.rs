@@ -1,9 +1,11 @@
 //! `cargo run -p volley-viewer --example fixtures -- FOLDER`: what the tests of the page open, and
 //! what native code says of the golden payloads, which the browser's must say too.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use arrow_array::{
@@ -16,7 +18,8 @@ use serde_json::json;
 use volley_core::{
     codec::{Codec, CodecOptions, Framing},
     encode::Encoder,
-    view::View,
+    tune::{Clock, Objective},
+    view::{View, WhatIf},
 };
 
 fn main() -> Result<()> {
@@ -27,6 +30,9 @@ fn main() -> Result<()> {
     fs::create_dir_all(&folder)?;
     write("native.json", serde_json::to_string(&native()?)?.as_bytes())?;
     write("fleet.arrows", &fleet(20_000, Framing::Stream)?)?;
+    let few = few()?;
+    write("what-if.json", serde_json::to_string(&what_if(&few)?)?.as_bytes())?;
+    write("few.arrows", &few)?;
     write("fleet.arrow", &fleet(20_000, Framing::File)?)?;
     write("rows.arrows", &fifty_million_rows()?)?;
     write("wide.arrows", &wide()?)
@@ -65,6 +71,35 @@ fn show(payload: Vec<u8>) -> Result<serde_json::Value> {
         "regions": regions,
         "map": [map.offsets, map.lens, map.columns, map.messages],
     }))
+}
+
+/// What the points of a payload take, by their names: bytes of all messages, of the largest, and of
+/// the first.
+fn what_if(payload: &[u8]) -> Result<BTreeMap<String, [u64; 3]>> {
+    let mut view = View::open(payload.to_vec(), None)?;
+    let mut what_if = WhatIf::new(0, Duration::from_secs(3600));
+    let mut clock = Elapsed(Instant::now());
+    loop {
+        what_if.step(&mut view, &mut clock, Duration::ZERO)?;
+        let report = what_if.report(Objective::Bytes);
+        if report.candidates > 0 && report.points.len() == report.candidates {
+            let sizes = report.points.iter().enumerate().map(|(index, found)| {
+                let first = what_if.message(index)?.context("a point without a message")?;
+                let size = found.size;
+                let bytes = [size.bytes, size.largest as u64, first.len() as u64];
+                Ok((found.point.to_string(), bytes))
+            });
+            return sizes.collect();
+        }
+    }
+}
+
+struct Elapsed(Instant);
+
+impl Clock for Elapsed {
+    fn wall(&mut self) -> Duration {
+        self.0.elapsed()
+    }
 }
 
 fn options(codec: Codec, framing: Framing) -> CodecOptions {
@@ -132,6 +167,21 @@ fn fleet(n_rows: usize, framing: Framing) -> Result<Vec<u8>> {
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
     let halves = [batch.slice(0, n_rows / 2), batch.slice(n_rows / 2, n_rows - n_rows / 2)];
     Ok(Encoder::new(schema, options(Codec::default(), framing))?.encode(&halves)?)
+}
+
+/// Few rows with text that repeats, so that all points are measured soon.
+fn few() -> Result<Vec<u8>> {
+    let rows = || 0..2000_usize;
+    let device = rows().map(|row| Some(["gw-1", "gw-2", "edge-7"][row * row % 3]));
+    let cpu = rows().map(|row| (row * row % 997) as f64 / 10.0);
+    let batch = RecordBatch::try_from_iter([
+        ("device", Arc::new(device.collect::<StringArray>()) as ArrayRef),
+        ("cpu", Arc::new(Float64Array::from_iter_values(cpu)) as _),
+        ("n", Arc::new(Int64Array::from_iter_values(rows().map(|row| row as i64))) as _),
+    ])?;
+    let halves = [batch.slice(0, 1000), batch.slice(1000, 1000)];
+    let options = options(Codec::default(), Framing::Stream);
+    Ok(Encoder::new(batch.schema(), options)?.encode(&halves)?)
 }
 
 /// 50 batches of a million rows in a few kilobytes: columns of nothing, and of runs.

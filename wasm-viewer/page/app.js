@@ -18,17 +18,19 @@ import { startTabs } from "./tabs.js";
 import { startTheme } from "./theme.js";
 import { Values } from "./values.js";
 import { addFaults, showVerdict } from "./verdict.js";
+import { WhatIf } from "./whatif.js";
 
 const STATES = ["empty", "busy", "failed", "opened"];
 
 startTheme();
 const panes = startTabs("tab-columns", "tab-rows", "tab-bytes");
-const sheets = startTabs("tab-sizes", "tab-schema", "tab-values", "tab-advice", "tab-sql");
+const sheets = startTabs("tab-sizes", "tab-schema", "tab-values", "tab-advice", "tab-sql", "tab-whatif");
 const values = new Values();
 const columns = new Columns({ onColumn: showColumn, onFault: showByte });
 const grid = new Grid({ onColumn: showColumn, onFault: showByte });
 const hex = new Hex({ onRegion: showRegion, onColumn: backToColumn });
 const map = new ByteMap({ onRegion: showRegion });
+const whatIf = new WhatIf({ onOpen: openOther });
 
 /** What the address had in focus when the page began: of the first payload that opens. */
 let wanted = { column: fragment.get("column"), byte: fragment.get("byte"), sheet: fragment.get("sheet") };
@@ -50,7 +52,7 @@ function close() {
   attempts++;
   open?.client.end();
   open = null;
-  for (const part of [columns, grid, hex, map, values]) part.clear();
+  for (const part of [columns, grid, hex, map, values, whatIf]) part.clear();
   byId("strip").replaceChildren();
   byId("schema").replaceChildren();
   showEnvelope(null);
@@ -171,6 +173,7 @@ function showSheet() {
     values: () => values.show(client, summary, column ?? summary.tables[table]?.tops[0] ?? 0),
     advice: () => showAdvice(client, paths, showColumn),
     sql: () => showSql(client, summary, table, sqlName),
+    whatif: () => whatIf.show(client, summary, table, open.name),
   }[sheet]?.();
   // The page says why the decoder stopped.
   shown?.catch(() => {});
@@ -181,6 +184,12 @@ function focus(column, byte) {
   open.column = column ?? open.column;
   fragment.set({ column, byte: byte ?? null });
   if (column !== null) showSheet();
+}
+
+/** The rows in another form, instead of the payload that they are of. */
+function openOther(name, bytes) {
+  sheets.choose("tab-sizes");
+  take(name, Promise.resolve(bytes));
 }
 
 async function save(format) {

@@ -40,7 +40,8 @@ export async function showSql(client, summary, table, name) {
   pane.replaceChildren(form, el("table", {}, el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...rows)), el("h3", { textContent: "Statement" }), create);
 }
 
-function copying(label, text) {
+/** A button that copies a text; none where it is null. */
+export function copying(label, text) {
   const button = el("button", { type: "button", textContent: label, disabled: text === null });
   button.onclick = async () => {
     try {
@@ -66,9 +67,15 @@ export async function exportTable(client, summary, table, format, name, tell) {
     parts.push(await client.call("exportPart", [table, part, format]));
   }
   const blob = new Blob(parts, { type });
-  const url = URL.createObjectURL(blob);
-  const stem = name.replace(/\.(arrows?|ipc|feather)$/i, "").replace(/[^\w.-]+/g, "-");
-  el("a", { href: url, download: `${stem || "rows"}.${ending}` }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  download(blob, `${stemOf(name) || "rows"}.${ending}`);
   tell(`exported ${count(summary.tables[table].rows)} rows: ${size(blob.size)}`);
+}
+
+/** The name of a payload without what says that it is one. */
+export const stemOf = (name) => name.replace(/\.(arrows?|ipc|feather)$/i, "").replace(/[^\w.-]+/g, "-");
+
+export function download(blob, name) {
+  const url = URL.createObjectURL(blob);
+  el("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

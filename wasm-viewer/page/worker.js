@@ -42,6 +42,13 @@ const calls = {
   values: (table, position) => JSON.parse(payload.values(table, position)),
   region: (index) => JSON.parse(payload.region(index)),
   bytes: (offset, count) => payload.bytes(offset, count),
+  whatIfStart: (table, budget) => payload.what_if_start(table, budget),
+  whatIfStep(slice, objective) {
+    payload.what_if_step(slice);
+    return calls.whatIfReport(objective);
+  },
+  whatIfReport: (objective) => JSON.parse(payload.what_if_report(objective)),
+  whatIfMessage: (index) => payload.what_if_message(index),
 };
 
 function buffersOf(value) {

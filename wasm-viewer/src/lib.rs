@@ -4,9 +4,11 @@
 //! Summaries and rows come as JSON, the byte map and bytes as typed arrays, whose memory a worker
 //! can hand over. `types.d.ts` describes the JSON.
 
+mod what_if;
+
 use volley_core::{
     codec::ParseCodecError,
-    view::{Envelope, REGION_KINDS, RegionMap, View},
+    view::{Envelope, REGION_KINDS, RegionMap, View, WhatIf},
 };
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
@@ -18,6 +20,8 @@ const TYPES: &'static str = include_str!("types.d.ts");
 #[derive(Debug)]
 pub struct Payload {
     view: View,
+    /// What is being measured.
+    what_if: Option<WhatIf>,
 }
 
 #[wasm_bindgen]
@@ -30,7 +34,7 @@ impl Payload {
     #[expect(clippy::needless_pass_by_value, reason = "optional bytes come in no other way")]
     pub fn new(payload: Vec<u8>, schema: Option<Vec<u8>>) -> Result<Self, JsError> {
         let view = View::open(payload, schema.as_deref()).map_err(JsError::from)?;
-        Ok(Self { view })
+        Ok(Self { view, what_if: None })
     }
 
     /// Sizes, columns, tables and findings. Nothing is decoded for it.

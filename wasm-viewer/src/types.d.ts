@@ -204,3 +204,37 @@ export interface Values {
   done: number;
   fault: Fault | null;
 }
+
+/** A table written otherwise, as far as it was measured. */
+export interface WhatIf {
+  /** Rows that are measured, the first of the table; 0 while they are read. */
+  rows: number;
+  candidates: number;
+  points: WhatIfPoint[];
+  /** The point to take; `null` where none will do. */
+  choice: { index: number; reason: string } | null;
+  /** Columns that are dictionary-encoded where a point has dictionaries. */
+  dictionary_columns: string[];
+  is_done: boolean;
+}
+
+export interface WhatIfPoint {
+  point: { rows: number; codec: string; framing: "stream" | "file"; dictionary: boolean };
+  /** What its messages take: bytes of all of them, and of the largest. */
+  size: { rows: number; bytes: number; largest: number };
+  encode_ns: Interval | null;
+  /** Checking and decoding. */
+  decode_ns: Interval | null;
+  is_front: boolean;
+  objection: "too_large" | "too_late" | null;
+  /** What to paste. */
+  command: string;
+}
+
+/** Where a median lies, with about 95 % confidence. */
+export interface Interval {
+  low: number;
+  median: number;
+  high: number;
+  n: number;
+}

@@ -78,3 +78,25 @@ test("damaged payloads never trap and always explain", () => {
   }
   assert.ok(explained > 200 && shown > 200, `${explained} explained, ${shown} shown`);
 });
+
+test("what-if sizes are those of native code, at every level", () => {
+  const native = JSON.parse(fixture("what-if.json"));
+  const payload = open(fixture("few.arrows"));
+  payload.what_if_start(0, 3_600_000);
+  let report;
+  do {
+    payload.what_if_step(0);
+    report = JSON.parse(payload.what_if_report("bytes"));
+  } while (!report.rows || report.points.length < report.candidates);
+  const name = ({ rows, codec, dictionary }) => `${rows} rows, ${codec}${dictionary ? ", dictionaries" : ""}`;
+  const sizes = Object.fromEntries(report.points.map(({ point, size }, index) => [name(point), [size.bytes, size.largest, payload.what_if_message(index).length]]));
+  payload.free();
+  assert.deepEqual(Object.keys(sizes).sort(), Object.keys(native).sort());
+  for (const [name, found] of Object.entries(sizes)) {
+    // With 32-bit pointers its hashes are others, and so are the matches.
+    if (name.includes("lz4")) found.forEach((bytes, at) => assert.ok(Math.abs(bytes / native[name][at] - 1) < 0.03, `${name}: ${found} and ${native[name]}`));
+    else assert.deepEqual(found, native[name], name);
+  }
+  const levels = new Set(report.points.map(({ point }) => point.codec));
+  assert.deepEqual([...levels].sort(), ["lz4", "none", "zstd:1", "zstd:19", "zstd:3", "zstd:6", "zstd:9"]);
+});

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
 /// The page's modules, each after those that it imports.
-const MODULES: [&str; 23] = [
+const MODULES: [&str; 25] = [
     "format.js",
     "fragment.js",
     "api.js",
@@ -31,6 +31,8 @@ const MODULES: [&str; 23] = [
     "sheets.js",
     "tabs.js",
     "verdict.js",
+    "pareto.js",
+    "whatif.js",
     "app.js",
 ];
 const STYLE_LINK: &str = "<link rel=\"stylesheet\" href=\"style.css\">";

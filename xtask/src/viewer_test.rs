@@ -58,7 +58,9 @@ pub(crate) fn run(is_update: bool) -> Result<()> {
         true => Some(binary()?),
         false => None,
     };
-    files.extend(browser.iter().flat_map(|_| ["page.test.mjs", "sheets.test.mjs", LIVE]));
+    files.extend(
+        browser.iter().flat_map(|_| ["page.test.mjs", "sheets.test.mjs", "whatif.test.mjs", LIVE]),
+    );
     let paths = files.iter().map(|file| tests.join(file));
     let node = || -> Run {
         let mut node = Run::new("node")
