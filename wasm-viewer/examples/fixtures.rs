@@ -1,5 +1,6 @@
 //! `cargo run -p volley-viewer --example fixtures -- FOLDER`: what the tests of the page open, and
-//! what native code says of the golden payloads, which the browser's must say too.
+//! what native code says of it, of the golden payloads, of the recorded ones, and of those of the
+//! mutation tests that are in the folder: the browser's must say the same.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,13 +15,27 @@ use arrow_array::{
     types::{Int8Type, Int32Type},
 };
 use arrow_schema::{DataType, Field, Schema};
-use serde_json::json;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use volley_core::{
     codec::{Codec, CodecOptions, Framing},
     encode::Encoder,
     tune::{Clock, Objective},
-    view::{View, WhatIf},
+    view::{Envelope, ExportFormat, TableSummary, View, WhatIf},
 };
+
+/// A message that the payloads may have come in.
+const ENVELOPE: &str = r#"{
+    "headers": [
+        { "name": "volley-rows", "value": "40" },
+        { "name": "volley-crc32c", "value": { "hex": "00000000" } },
+        { "name": "trace", "value": null }
+    ],
+    "max_message_bytes": 4000,
+    "compression": "gzip"
+}"#;
+/// Tables of more rows are not exported here.
+const MAX_EXPORTED: u64 = 50_000;
 
 fn main() -> Result<()> {
     let folder = PathBuf::from(std::env::args_os().nth(1).context("a folder is missing")?);
@@ -28,46 +43,56 @@ fn main() -> Result<()> {
         fs::write(folder.join(name), bytes).with_context(|| format!("{name} could not be written"))
     };
     fs::create_dir_all(&folder)?;
-    write("native.json", serde_json::to_string(&native()?)?.as_bytes())?;
-    write("fleet.arrows", &fleet(20_000, Framing::Stream)?)?;
+    write("fleet.arrows", &fleet(20_000, 2, Framing::Stream)?)?;
+    write("fleet.arrow", &fleet(20_000, 2, Framing::File)?)?;
+    write("batch.arrows", &fleet(44_200, 1, Framing::Stream)?)?;
     let few = few()?;
     write("what-if.json", serde_json::to_string(&what_if(&few)?)?.as_bytes())?;
     write("few.arrows", &few)?;
-    write("fleet.arrow", &fleet(20_000, Framing::File)?)?;
     write("rows.arrows", &fifty_million_rows()?)?;
-    write("wide.arrows", &wide()?)
+    write("wide.arrows", &wide()?)?;
+    let native = json!({ "envelope": ENVELOPE, "payloads": native(&folder)? });
+    write("native.json", serde_json::to_string(&native)?.as_bytes())
 }
 
-/// What is shown of each golden payload.
-fn native() -> Result<serde_json::Value> {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/tests/golden");
+/// What is shown of each payload.
+fn native(made: &Path) -> Result<Value> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut shown = serde_json::Map::new();
-    for entry in fs::read_dir(golden)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|e| e.to_string_lossy().starts_with("arrow")) {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            shown.insert(name, show(fs::read(&path)?)?);
+    for folder in [made, &root.join("core/tests/golden"), &root.join("benches/data")] {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|e| e.to_string_lossy().starts_with("arrow")) {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                shown.insert(name, show(fs::read(&path)?)?);
+            }
         }
     }
     Ok(shown.into())
 }
 
-fn show(payload: Vec<u8>) -> Result<serde_json::Value> {
+fn show(payload: Vec<u8>) -> Result<Value> {
     let mut view = View::open(payload, None)?;
     let summary = view.summary();
     let map = view.map();
-    let mut windows = Vec::new();
-    let mut extremes = Vec::new();
+    let mut tables = Vec::new();
     for (at, table) in summary.tables.iter().enumerate() {
         let positions: Vec<usize> = (0..table.tops.len()).collect();
-        windows.push(view.rows(at, 0, 200, &positions));
-        extremes.push((0..table.n_columns).map(|c| view.extremes(at, c)).collect::<Vec<_>>());
+        tables.push(json!({
+            "window": view.rows(at, 0, 200, &positions),
+            "extremes": (0..table.n_columns).map(|c| view.extremes(at, c)).collect::<Vec<_>>(),
+            "values": positions.iter().map(|&p| view.values(at, p)).collect::<Vec<_>>(),
+            "clickhouse": view.clickhouse(at, "metrics"),
+            "exports": exports(&mut view, at, table)?,
+        }));
     }
     let regions: Vec<_> = (0..map.offsets.len()).map(|index| view.region(index)).collect();
+    let envelope: Envelope = serde_json::from_str(ENVELOPE)?;
     Ok(json!({
         "summary": summary,
-        "windows": windows,
-        "extremes": extremes,
+        "tables": tables,
+        "advice": view.advice(),
+        "envelope": view.check_envelope(&envelope),
         "regions": regions,
         "map": [map.offsets, map.lens, map.columns, map.messages],
     }))
@@ -102,12 +127,33 @@ impl Clock for Elapsed {
     }
 }
 
+/// The SHA-256 of every row in every format, or why there is none.
+fn exports(view: &mut View, at: usize, table: &TableSummary) -> Result<Value> {
+    let mut exports = serde_json::Map::new();
+    if table.rows > MAX_EXPORTED {
+        return Ok(exports.into());
+    }
+    for name in ["csv", "ndjson", "arrow:none", "arrow:lz4", "arrow:zstd:1"] {
+        let format: ExportFormat = name.parse()?;
+        let parts = (0..table.batches + 2).map(|part| view.export(at, part, format));
+        let told = match parts.collect::<Result<Vec<_>, _>>() {
+            Ok(parts) => {
+                let digest = Sha256::digest(parts.concat());
+                digest.iter().map(|byte| format!("{byte:02x}")).collect()
+            }
+            Err(error) => error.to_string(),
+        };
+        exports.insert(name.to_owned(), told.into());
+    }
+    Ok(exports.into())
+}
+
 fn options(codec: Codec, framing: Framing) -> CodecOptions {
     CodecOptions { codec, framing }
 }
 
 /// Samples of a fleet of machines: something of every kind that a page shows in its own way.
-fn fleet(n_rows: usize, framing: Framing) -> Result<Vec<u8>> {
+fn fleet(n_rows: usize, n_batches: usize, framing: Framing) -> Result<Vec<u8>> {
     let rows = || 0..n_rows;
     let noise = |row: usize| (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
     let share = |row: usize| (noise(row) % 10_000) as f64 / 100.0;
@@ -165,8 +211,9 @@ fn fleet(n_rows: usize, framing: Framing) -> Result<Vec<u8>> {
     let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
     let columns = columns.into_iter().map(|(_, array, _)| array).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
-    let halves = [batch.slice(0, n_rows / 2), batch.slice(n_rows / 2, n_rows - n_rows / 2)];
-    Ok(Encoder::new(schema, options(Codec::default(), framing))?.encode(&halves)?)
+    let len = n_rows / n_batches;
+    let batches: Vec<_> = (0..n_batches).map(|at| batch.slice(at * len, len)).collect();
+    Ok(Encoder::new(schema, options(Codec::default(), framing))?.encode(&batches)?)
 }
 
 /// Few rows with text that repeats, so that all points are measured soon.

@@ -24,6 +24,7 @@ export interface Inspection {
   dictionaries: number;
   bytes: number;
   metadata_bytes: number;
+  padding_bytes: number;
   /** All buffers, decompressed. */
   raw_bytes: number;
   /** `raw_bytes` for each of `bytes`. */
@@ -83,8 +84,13 @@ export interface Diagnostic {
   /** The whole finding as one sentence, of which these are parts. */
   message: string;
   headline: string;
+  message_index: number | null;
+  column: string | null;
+  buffer: string | null;
   found: string;
   expected: string;
+  /** The line of 16 bytes at fault and its neighbours, two hexadecimal digits a byte. */
+  excerpt: { offset: number; bytes: string } | null;
 }
 
 export interface Looks {

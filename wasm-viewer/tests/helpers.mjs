@@ -1,15 +1,20 @@
 // The page on a loopback server, in a browser without any other network.
 
+import assert from "node:assert/strict";
 import fs from "node:fs";
 import http from "node:http";
 import { createRequire } from "node:module";
 import path from "node:path";
+import { after, afterEach, before, beforeEach } from "node:test";
 
 export const FIXTURES = process.env.VOLLEY_FIXTURES;
 export const GOLDEN = path.join(import.meta.dirname, "../../core/tests/golden");
+/** Samples of a machine, as Volley wrote them. */
+export const RECORDED = path.join(import.meta.dirname, "../../benches/data");
 export const SITE = path.join(process.env.VOLLEY_VIEWER, "site");
+const GLUE = path.join(process.env.VOLLEY_VIEWER, "glue");
 
-const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".wasm": "application/wasm" };
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".wasm": "application/wasm" };
 
 export const require = createRequire(path.join(process.env.VOLLEY_NODE_MODULES, "any.js"));
 
@@ -17,11 +22,15 @@ export const fixture = (name) => fs.readFileSync(path.join(FIXTURES, name));
 export const golden = (name) => fs.readFileSync(path.join(GOLDEN, name));
 export const goldenNames = () => fs.readdirSync(GOLDEN).filter((name) => /\.arrows?$/.test(name));
 
-/** Serves the site, and payloads below `data/`. */
-export async function serve() {
+/** What is served below which folder of the address, beside the site at its top. */
+const FOLDERS = { data: [FIXTURES, GOLDEN, RECORDED], glue: [GLUE], tests: [import.meta.dirname] };
+
+/** Serves the site, payloads below `data/`, and what else `folders` names. */
+export async function serve({ folders = {}, headers = {} } = {}) {
+  const served = { ...FOLDERS, ...folders };
   const files = (url) => {
     const name = decodeURIComponent(new URL(url, "http://page").pathname).slice(1) || "index.html";
-    const places = name.startsWith("data/") ? [FIXTURES, GOLDEN] : [SITE];
+    const places = name.includes("/") ? (served[name.split("/")[0]] ?? []) : [SITE];
     const file = path.basename(name);
     return places.map((place) => path.join(place, file)).find((place) => fs.existsSync(place));
   };
@@ -29,7 +38,7 @@ export async function serve() {
     if (request.url === "/data/large.arrows") return sendLarge(response);
     const file = files(request.url);
     if (!file) return response.writeHead(404).end();
-    response.writeHead(200, { "content-type": TYPES[path.extname(file)] ?? "application/octet-stream" });
+    response.writeHead(200, { "content-type": TYPES[path.extname(file)] ?? "application/octet-stream", ...headers });
     fs.createReadStream(file).pipe(response);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -66,6 +75,66 @@ export async function newPage(browser, options = {}) {
   page.on("pageerror", (error) => page.faults.push(error.message));
   page.on("console", (message) => message.type() === "error" && page.faults.push(message.text()));
   return page;
+}
+
+/** What the tests of a file look at: the host of the page, a browser, and a page of each test's own. */
+export let site;
+export let browser;
+export let page;
+
+/**
+ * Gives each test of the file, or of the suite that this is called in, a page of its own, and sees to
+ * it that no page asks anything of another host or has an error of its own. `start` gives the `url`
+ * that pages come from, and an `end`; `enter` is what a test begins with.
+ */
+export function inBrowser({ start = serve, enter = () => page.goto(site.url) } = {}) {
+  before(async () => {
+    site = await start();
+    browser = await launch();
+  });
+  after(async () => {
+    await browser?.close();
+    await site?.end();
+  });
+  beforeEach(async () => {
+    page = await newPage(browser);
+    await enter();
+  });
+  afterEach(async () => {
+    const foreign = page.requests.filter((url) => !/^(file|blob|data):/.test(url) && new URL(url).host !== new URL(site.url).host);
+    assert.deepEqual(foreign, [], "no request leaves the page's host");
+    assert.deepEqual(page.faults, [], "the page has no errors of its own");
+    await page.context().close();
+  });
+}
+
+/** Both themes on a desk and on a phone, a new page at `url` each; `visit(check)` calls `check(state)` in each state. */
+export async function inEveryLook(url, visit) {
+  const axe = fs.readFileSync(require.resolve("axe-core"), "utf8");
+  for (const colorScheme of ["light", "dark"]) {
+    for (const viewport of [{ width: 1280, height: 800 }, { width: 390, height: 844 }]) {
+      await page.context().close();
+      page = await newPage(browser, { colorScheme, viewport, bypassCSP: true });
+      await page.goto(url);
+      await page.addScriptTag({ content: axe });
+      await visit(async (state) => {
+        const { violations } = await page.evaluate(() => axe.run());
+        const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("; ")}`);
+        assert.deepEqual(found, [], `${state}, ${colorScheme}, ${viewport.width} wide`);
+      });
+    }
+  }
+}
+
+/** Presses keys one after another. */
+export async function press(selector, ...keys) {
+  for (const key of keys) await page.locator(selector).press(key);
+}
+
+/** Opens a payload that the page's host has. */
+export async function open(name) {
+  await page.goto(`${site.url}?url=data/${name}`);
+  await settled(page);
 }
 
 /** Gives the page a file, as its picker would. */
@@ -107,25 +176,10 @@ export async function cells(page) {
   );
 }
 
-/** The module as the worker has it, in this process. */
+/** The module as the worker has it, in this process, and its memory. */
 export function module() {
-  const glue = fs.readFileSync(path.join(process.env.VOLLEY_VIEWER, "glue/volley_viewer.js"), "utf8");
-  const bindgen = new Function(`${glue}; return wasm_bindgen;`)();
-  bindgen.initSync({ module: fs.readFileSync(path.join(SITE, "volley_viewer.wasm")) });
-  return bindgen;
-}
-
-/** Bytes with some flipped, the same each run. */
-export function* mutants(bytes, n) {
-  let seed = 1;
-  const random = (below) => {
-    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-    return seed % below;
-  };
-  for (let i = 0; i < n; i++) {
-    const mutant = Uint8Array.from(bytes);
-    const at = random(mutant.length);
-    mutant[at] ^= [0x01, 0x80, 0xff][random(3)];
-    yield { at, bytes: i % 4 === 3 ? mutant.subarray(0, at) : mutant };
-  }
+  const glue = fs.readFileSync(path.join(GLUE, "volley_viewer.js"), "utf8");
+  const wasm = new Function(`${glue}; return wasm_bindgen;`)();
+  const { memory } = wasm.initSync({ module: fs.readFileSync(path.join(SITE, "volley_viewer.wasm")) });
+  return { wasm, memory };
 }

@@ -2,20 +2,15 @@
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import fs from "node:fs";
-import { after, afterEach, before, beforeEach, test } from "node:test";
+import { test } from "node:test";
 
-import { cells, fixture, FIXTURES, launch, newPage, require, settled, SITE, strip } from "./helpers.mjs";
+import { browser, cells, fixture, FIXTURES, inBrowser, inEveryLook, newPage, page, settled, site, SITE, strip } from "./helpers.mjs";
 
 const VOLLEY = process.env.VOLLEY_BINARY;
 const TOPIC = `live-${process.pid}`;
 const ROWS = 100;
 
 let brokers;
-let broker;
-let view;
-let browser;
-let page;
 
 /** Starts a command that runs on, and gives what `parse` makes of its first output, once that is something. */
 async function run(program, args, parse) {
@@ -57,26 +52,20 @@ function produce(n, rows = ROWS) {
   assert.equal(status, 0, stderr);
 }
 
-before(async () => {
-  broker = await startBroker();
-  brokers = broker.brokers;
-  produce(120);
-  view = await start("view", "--brokers", brokers, "--page", SITE, `${FIXTURES}/fleet.arrows`, `${FIXTURES}/wide.arrows`);
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await view?.end();
-  await broker?.end();
-});
-beforeEach(async () => {
-  page = await newPage(browser);
-});
-afterEach(async () => {
-  const own = new URL(view.url).host;
-  assert.deepEqual(page.requests.filter((url) => !/^(blob|data):/.test(url) && new URL(url).host !== own), [], "no request leaves the page's host");
-  assert.deepEqual(page.faults, [], "the page has no errors of its own");
-  await page.context().close();
+inBrowser({
+  async start() {
+    const broker = await startBroker();
+    try {
+      brokers = broker.brokers;
+      produce(120);
+      const view = await start("view", "--brokers", brokers, "--page", SITE, `${FIXTURES}/fleet.arrows`, `${FIXTURES}/wide.arrows`);
+      return { url: view.url, end: () => view.end().then(broker.end) };
+    } catch (error) {
+      await broker.end();
+      throw error;
+    }
+  },
+  enter: () => {},
 });
 
 const list = () => page.locator("#messages .message");
@@ -85,7 +74,7 @@ const facts = () => page.evaluate(() => Object.fromEntries([...document.querySel
 /** The page on the topic, with the messages of its fullest partition. */
 async function open(fragment = "") {
   await page.goto("about:blank");
-  await page.goto(`${view.url}#topic=${TOPIC}${fragment}`);
+  await page.goto(`${site.url}#topic=${TOPIC}${fragment}`);
   await page.waitForSelector("#messages .message");
 }
 
@@ -232,28 +221,16 @@ test("a token goes out of the address and is asked for", async () => {
 });
 
 test("no state of it breaks a rule of accessibility", async () => {
-  const axe = fs.readFileSync(require.resolve("axe-core"), "utf8");
-  for (const colorScheme of ["light", "dark"]) {
-    for (const viewport of [{ width: 1280, height: 800 }, { width: 390, height: 844 }]) {
-      await page.context().close();
-      page = await newPage(browser, { colorScheme, viewport, bypassCSP: true });
-      await page.goto(`${view.url}#topic=${TOPIC}`);
-      await page.addScriptTag({ content: axe });
-      const check = async (state) => {
-        const { violations } = await page.evaluate(() => axe.run());
-        const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("; ")}`);
-        assert.deepEqual(found, [], `${state}, ${colorScheme}, ${viewport.width} wide`);
-      };
-      await page.waitForSelector("#messages .message time");
-      await check("list");
-      await list().last().click();
-      await opened();
-      await page.locator("#envelope summary").click();
-      await check("message");
-      if (viewport.width < 900) await page.locator("#list").click();
-      await page.locator("#partition").selectOption("-1");
-      await page.waitForFunction(() => document.getElementById("live-text").textContent === "waiting for messages");
-      await check("tail");
-    }
-  }
+  await inEveryLook(`${site.url}#topic=${TOPIC}`, async (check) => {
+    await page.waitForSelector("#messages .message time");
+    await check("list");
+    await list().last().click();
+    await opened();
+    await page.locator("#envelope summary").click();
+    await check("message");
+    if (page.viewportSize().width < 900) await page.locator("#list").click();
+    await page.locator("#partition").selectOption("-1");
+    await page.waitForFunction(() => document.getElementById("live-text").textContent === "waiting for messages");
+    await check("tail");
+  });
 });

@@ -1,42 +1,27 @@
 // The page in a browser: every way in, every part, every state.
 
 import assert from "node:assert/strict";
-import fs from "node:fs";
-import { after, afterEach, before, beforeEach, test } from "node:test";
+import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 
-import { cells, fixture, golden, goldenNames, launch, mutants, N_LARGE, newPage, pick, require, residentBytes, serve, settled, strip } from "./helpers.mjs";
+import { cells, fixture, golden, goldenNames, inBrowser, inEveryLook, module, open, page, pick, press, settled, site, strip } from "./helpers.mjs";
+import { damaged, messagesOf } from "./damage.mjs";
 
-let server;
-let browser;
-let page;
+inBrowser();
 
-before(async () => {
-  server = await serve();
-  browser = await launch();
-});
-after(async () => {
-  await browser.close();
-  server.end();
-});
-beforeEach(async () => {
-  page = await newPage(browser);
-  await page.goto(server.url);
-});
-afterEach(async () => {
-  const foreign = page.requests.filter((url) => !url.startsWith(server.url) && !/^(file|blob|data):/.test(url));
-  assert.deepEqual(foreign, [], "no request leaves the page's host");
-  assert.deepEqual(page.faults, [], "the page has no errors of its own");
-  await page.context().close();
-});
+const { wasm } = module();
+
+/** What the module says of a payload. */
+function told(bytes, look) {
+  const payload = new wasm.Payload(Uint8Array.from(bytes), undefined);
+  const found = look(payload);
+  payload.free();
+  return found;
+}
+
+const inspection = (bytes) => told(bytes, (payload) => JSON.parse(payload.summary()).inspection);
 
 const FIRST = ["gw-1|2025-05-23 11:33:20.000000Z|0|false|∅", "gw-2|2025-05-23 11:33:20.250000Z|88.89|true|ε"];
-const key = (selector, ...keys) => keys.reduce((done, key) => done.then(() => page.locator(selector).press(key)), Promise.resolve());
-
-async function open(name) {
-  await page.goto(`${server.url}?url=data/${name}`);
-  await settled(page);
-}
 
 async function assertFleet() {
   await settled(page);
@@ -73,7 +58,7 @@ test("opens what is pasted: a file, base64, hexadecimal digits", async () => {
   await transfer("paste", fixture("fleet.arrows"));
   await assertFleet();
   for (const encoding of ["base64", "hex"]) {
-    await key("body", "Escape");
+    await press("body", "Escape");
     const small = golden("metadata.arrows");
     await transfer("paste", [], small.toString(encoding));
     await settled(page);
@@ -84,10 +69,10 @@ test("opens what is pasted: a file, base64, hexadecimal digits", async () => {
 test("opens an address on its host, and says why not on another", async () => {
   await open("fleet.arrows");
   await assertFleet();
-  await page.goto(`${server.url}?url=data/none.arrows`);
+  await page.goto(`${site.url}?url=data/none.arrows`);
   await settled(page);
   assert.match(await page.locator("#failed-text").textContent(), /answered 404/);
-  await page.goto(`${server.url}?url=https://data.example/a.arrows`);
+  await page.goto(`${site.url}?url=https://data.example/a.arrows`);
   await settled(page);
   assert.match(await page.locator("#failed-text").textContent(), /data\.example is another host.*--connect/);
   // The browser reports what the policy refused and what is not there.
@@ -134,22 +119,31 @@ test("payloads of other writers and every codec open", async () => {
 
 test("the strip has exact numbers", async () => {
   await open("fleet.arrows");
-  const bytes = fixture("fleet.arrows").length;
+  const { bytes, raw_bytes, metadata_bytes, record_batches, columns } = inspection(fixture("fleet.arrows"));
+  assert.equal(bytes, fixture("fleet.arrows").length);
   const shown = await strip(page);
   assert.deepEqual(Object.keys(shown), ["Rows", "Columns", "Bytes", "Codec", "Ratio", "Bytes a row", "Metadata", "Dictionaries"]);
-  const exact = (await page.locator("#sizes tr.sum [data-bytes]").evaluateAll((all) => all.map((cell) => Number(cell.dataset.bytes)))) ;
-  assert.equal(exact[0], bytes);
   assert.deepEqual(
-    [shown.Rows, shown.Columns, shown.Codec, shown["Bytes a row"], shown.Dictionaries, shown.Ratio],
-    ["20,000", "7", "zstd", (bytes / 20_000).toPrecision(3), "1", `${(exact[1] / bytes).toFixed(2)}×`],
+    [shown.Rows, shown.Columns, shown.Codec, shown["Bytes a row"], shown.Dictionaries, shown.Ratio, shown.Metadata],
+    ["20,000", "7", "zstd", (bytes / 20_000).toPrecision(3), "1", `${(raw_bytes / bytes).toFixed(2)}×`, `${((100 * metadata_bytes) / bytes).toFixed(1)} %`],
+  );
+  const number = (n) => n.toLocaleString("en-US");
+  assert.deepEqual(
+    (await page.locator("#strip .small").allTextContents()).filter((_, tile) => ![3, 4, 5].includes(tile)),
+    [`${record_batches} batches`, `${columns.length} with nested`, `${number(bytes)} · stream`, `${number(metadata_bytes)} bytes`, "message"],
   );
 });
 
-test("sizes sum to the payload, whatever the writer", async () => {
+test("sizes are exact and sum to the payload, whatever the writer", async () => {
   for (const name of ["dictionaries-zstd.arrow", "nested-lz4.arrows", "polars-zstd.arrow", "arrow-js.arrow", "legacy.arrow"]) {
     await pick(page, name, golden(name));
-    const stored = await page.locator("#sizes tr:not(.sum)").evaluateAll((rows) => rows.map((row) => Number(row.querySelector("[data-bytes]")?.dataset.bytes ?? 0)));
-    assert.equal(stored.reduce((sum, n) => sum + n, 0), golden(name).length, name);
+    const rows = await page.locator("#sizes tr").evaluateAll((rows) => rows.map((row) => [row.id, ...[...row.querySelectorAll("[data-bytes]")].map((cell) => Number(cell.dataset.bytes))]));
+    const { columns, raw_bytes } = inspection(golden(name));
+    const n_bytes = golden(name).length;
+    assert.deepEqual(rows.filter(([id]) => id.startsWith("column-")), columns.map(({ stored, raw }, at) => [`column-${at}`, stored, raw]), name);
+    assert.deepEqual(rows.at(-1).slice(1), [n_bytes, raw_bytes], name);
+    const stored = rows.slice(0, -1).map(([, stored]) => stored ?? 0);
+    assert.equal(stored.reduce((sum, n) => sum + n, 0), n_bytes, name);
   }
 });
 
@@ -194,7 +188,7 @@ test("one click from a column to its bytes and back", async () => {
   await page.locator("#column-4 button").click();
   await page.waitForFunction(() => document.querySelector("#region-column")?.textContent === "note");
   // Back: from a byte of the column that lies before it to that column.
-  await key("#hex", "ArrowUp", "ArrowUp");
+  await press("#hex", "ArrowUp", "ArrowUp");
   await page.waitForFunction(() => document.querySelector("#sizes .selected")?.id === "column-3");
   await page.locator("#region-column").click();
   assert.equal(await page.evaluate(() => document.activeElement.closest("tr")?.id), "column-3");
@@ -205,7 +199,7 @@ test("the byte map goes through every region with the keyboard", async () => {
   await pick(page, "scalars", golden("metadata.arrows"));
   const last = Number(await page.locator("#map").getAttribute("aria-valuemax"));
   let end = 0;
-  await key("#map", "Home");
+  await press("#map", "Home");
   for (let region = 0; region <= last; region++) {
     const text = await page.locator("#map").getAttribute("aria-valuetext");
     assert.equal(Number(await page.locator("#map").getAttribute("aria-valuenow")), region);
@@ -213,7 +207,7 @@ test("the byte map goes through every region with the keyboard", async () => {
     assert.equal(Number(at.replaceAll(",", "")), end, text);
     if (unit === "B") end += Number(size);
     else end = null;
-    await key("#map", "ArrowRight");
+    await press("#map", "ArrowRight");
     end ??= Number(/at byte ([\d,]+)$/.exec(await page.locator("#map").getAttribute("aria-valuetext"))[1].replaceAll(",", ""));
   }
 });
@@ -224,41 +218,10 @@ test("null, empty and NaN look different", async () => {
   const texts = await page.evaluate(() => Object.fromEntries(["null", "empty"].map((kind) => [kind, document.querySelector(`#grid .${kind}`).textContent])));
   assert.deepEqual(texts, { null: "null", empty: "empty" });
   await page.locator("#grid").focus();
-  for (let row = 0; row < 13; row++) await key("#grid", "ArrowDown");
-  for (let column = 0; column < 2; column++) await key("#grid", "ArrowRight");
+  for (let row = 0; row < 13; row++) await press("#grid", "ArrowDown");
+  for (let column = 0; column < 2; column++) await press("#grid", "ArrowRight");
   assert.equal(await page.locator("#grid .cursor").getAttribute("class"), "cell float end cursor");
   assert.match(await page.locator("#cell").textContent(), /NaN: no finite number/);
-});
-
-test("50 million rows scroll, and End lands on the last", async () => {
-  await open("rows.arrows");
-  assert.equal((await strip(page)).Rows, "50,000,000");
-  await key("#grid", "End");
-  await cells(page);
-  const last = await page.locator("#grid .body .row").last().evaluate((row) => [row.querySelector(".number").textContent, row.querySelector(".cell").textContent]);
-  assert.deepEqual(last, ["49,999,999", "49999"]);
-  const box = await page.locator("#grid .body .row").last().boundingBox();
-  const grid = await page.locator("#grid").boundingBox();
-  assert.ok(box.y + box.height <= grid.y + grid.height + 1, "the last row is whole in view");
-  await key("#grid", "PageUp", "ArrowUp");
-  assert.match(await page.locator("#cell b").textContent(), /49,999,98/);
-  // A turn of the wheel moves by pixels, not by thousands of rows.
-  await key("#grid", "Home");
-  await page.locator("#grid").hover();
-  await page.mouse.wheel(0, 120);
-  await page.waitForFunction(() => document.querySelector("#grid .body .number").textContent === "5");
-  // The scrollbar goes anywhere.
-  await page.evaluate(() => (document.getElementById("grid").scrollTop = 4_000_000));
-  await page.waitForFunction(() => /^2[45],\d{3},\d{3}$/.test(document.querySelector("#grid .body .number").textContent));
-  const [row, value] = await page.locator("#grid .body .row").first().evaluate(async (row) => [row.querySelector(".number").textContent, row.querySelector(".cell").textContent]);
-  if (value) assert.equal(Number(value), Math.floor(Number(row.replaceAll(",", "")) / 1000));
-});
-
-test("of 300 columns those in view exist", async () => {
-  await open("wide.arrows");
-  await key("#grid", "Control+End");
-  await page.waitForFunction(() => document.querySelector("#grid .cursor")?.textContent === "29999");
-  assert.ok((await page.locator("#grid .head .cell").count()) < 30);
 });
 
 test("damage in a column is located and leaves the others", async () => {
@@ -288,22 +251,48 @@ test("a payload that was cut short says where, and shows the batches before", as
   assert.deepEqual((await cells(page)).slice(0, 1).map((row) => row.split("|").slice(0, 5).join("|")), FIRST.slice(0, 1));
   // Of the last batch, the columns whose bytes are all there.
   assert.equal((await strip(page)).Rows, "20,000");
-  await key("#grid", "End");
+  await press("#grid", "End");
   assert.match((await cells(page)).at(-1), /^lab\|2025-05-23 12:56:39.750000Z\|[\d.]+\|/);
-  await key("#grid", "Control+End");
+  await press("#grid", "Control+End");
   assert.match((await cells(page)).at(-1), /✗\|✗$/);
 });
 
 test("damaged payloads always explain", async () => {
-  for (const name of ["nested-zstd.arrows", "dictionaries-lz4.arrow", "scalars-none.arrows"]) {
-    for (const { at, bytes } of mutants(golden(name), 12)) {
-      await pick(page, name, bytes);
+  for (const name of ["nested-zstd.arrows", "dictionaries-lz4.arrow", "scalars-none.arrows", "polars-lz4.arrows"]) {
+    const bytes = Uint8Array.from(golden(name));
+    const messages = told(bytes, (payload) => {
+      const map = payload.map();
+      return messagesOf({ offsets: map.offsets(), lens: map.lens(), messages: map.messages() });
+    });
+    for (const mutant of damaged(bytes, 16, messages)) {
+      await pick(page, name, mutant.bytes);
       const state = await page.evaluate(() => document.body.dataset.state);
-      assert.equal(state, "opened", `${name}, byte ${at}: ${await page.locator("#failed-text").textContent()}`);
+      assert.equal(state, "opened", `${name}, ${mutant.what}: ${await page.locator("#failed-text").textContent()}`);
       const [errors, damaged] = [await page.locator("#verdict li.error").count(), await page.locator("#grid .damaged").count()];
-      if (damaged) assert.ok(errors, `${name}, byte ${at}`);
+      if (damaged) assert.ok(errors, `${name}, ${mutant.what}`);
+      // Damage that the walk finds is on the page as the module tells it.
+      const { diagnostics } = inspection(mutant.bytes);
+      if (diagnostics.some(({ severity }) => severity === "error")) assert.ok(errors, `${name}, ${mutant.what}`);
     }
   }
+});
+
+test("a buffer that is stored raw says so, and its rows are there", async () => {
+  const name = "corpus-fixed-zstd.arrows";
+  await pick(page, name, fixture(name));
+  const zstd = await cells(page);
+  const n_regions = Number(await page.locator("#map").getAttribute("aria-valuemax")) + 1;
+  let n_raw = 0;
+  await press("#map", "Home");
+  for (let region = 0; region < n_regions; region++) {
+    n_raw += /stored as it is/.test(await page.locator("#region").textContent());
+    await press("#map", "ArrowRight");
+  }
+  const expected = told(fixture(name), (payload) => Array.from({ length: n_regions }, (_, region) => JSON.parse(payload.region(region)).is_stored_raw).filter(Boolean).length);
+  assert.ok(expected > 0);
+  assert.equal(n_raw, expected);
+  await pick(page, "plain", fixture("corpus-fixed-none.arrows"));
+  assert.deepEqual(await cells(page), zstd);
 });
 
 test("what is not Arrow is named and shown as bytes", async () => {
@@ -319,46 +308,6 @@ test("what is not Arrow is named and shown as bytes", async () => {
   await check("a line\nof text\n", "This is not Arrow IPC: it looks like text");
   await check([0xfe, 0xff, 0, 0x80, 0x99], "This is not Arrow IPC");
   await check([], "This is not Arrow IPC: it looks like nothing");
-});
-
-/** Until no worker is left. */
-async function workersEnd() {
-  for (let i = 0; page.workers().length && i < 200; i++) await page.evaluate(() => new Promise(requestAnimationFrame));
-  assert.equal(page.workers().length, 0);
-}
-
-test("closing ends the worker, and so does opening another payload", async () => {
-  assert.equal(page.workers().length, 0);
-  await pick(page, "fleet.arrows", fixture("fleet.arrows"));
-  assert.equal(page.workers().length, 1);
-  await pick(page, "rows.arrows", fixture("rows.arrows"));
-  assert.equal(page.workers().length, 1, "the worker of the payload before has ended");
-  await key("body", "Escape");
-  await page.waitForFunction(() => document.body.dataset.state === "empty");
-  await workersEnd();
-});
-
-test("200 MB open while the page answers, and are given back", async (t) => {
-  const isLinux = process.platform === "linux";
-  await page.goto(`${server.url}?url=data/large.arrows`);
-  await page.waitForFunction(() => document.body.dataset.painted, null, { timeout: 60_000 });
-  assert.equal((await strip(page)).Rows, (20_000 * N_LARGE).toLocaleString("en-US"));
-  // Least and greatest values are still being looked for.
-  await key("#grid", "End");
-  assert.match((await cells(page)).at(-1), /^lab\|2025-05-23 12:56:39.750000Z/);
-  const open = isLinux && (await residentBytes(browser));
-  assert.ok(!isLinux || open > 200e6, `${open} bytes`);
-  await page.locator("#close").click();
-  await workersEnd();
-  if (!isLinux) return t.diagnostic("memory is measured on Linux only");
-  let closed = open;
-  // The system takes memory back in its own time.
-  for (let i = 0; closed > open - 200e6 && i < 200; i++) {
-    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 50)));
-    closed = await residentBytes(browser);
-  }
-  t.diagnostic(`open ${Math.round(open / 1e6)} MB, closed ${Math.round(closed / 1e6)} MB`);
-  assert.ok(closed < open - 200e6, `open ${open} bytes, closed ${closed}`);
 });
 
 test("one file opens from a disk", async () => {
@@ -382,7 +331,6 @@ test("the policy names no other host, and the page says that files stay", async 
 });
 
 test("no state breaks a rule of accessibility", async () => {
-  const axe = fs.readFileSync(require.resolve("axe-core"), "utf8");
   const states = [
     ["empty", async () => {}],
     ["opened", () => pick(page, "fleet.arrows", fixture("fleet.arrows"))],
@@ -390,19 +338,10 @@ test("no state breaks a rule of accessibility", async () => {
     ["damaged", () => pick(page, "cut", fixture("fleet.arrows").subarray(0, 300_000))],
     ["not arrow", () => pick(page, "other", Buffer.from("{}"))],
   ];
-  for (const colorScheme of ["light", "dark"]) {
-    for (const viewport of [{ width: 1280, height: 800 }, { width: 390, height: 844 }]) {
-      await page.context().close();
-      page = await newPage(browser, { colorScheme, viewport, bypassCSP: true });
-      await page.goto(server.url);
-      await page.addScriptTag({ content: axe });
-      for (const [name, enter] of states) {
-        await enter();
-        const { violations } = await page.evaluate(() => axe.run());
-        const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("; ")}`);
-        assert.deepEqual(found, [], `${name}, ${colorScheme}, ${viewport.width} wide`);
-      }
-      await page.locator("#close").click();
+  await inEveryLook(site.url, async (check) => {
+    for (const [name, enter] of states) {
+      await enter();
+      await check(name);
     }
-  }
+  });
 });

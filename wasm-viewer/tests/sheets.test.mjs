@@ -2,32 +2,11 @@
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
-import { after, afterEach, before, beforeEach, test } from "node:test";
+import { test } from "node:test";
 
-import { cells, fixture, golden, launch, newPage, pick, require, serve, settled, strip } from "./helpers.mjs";
+import { cells, fixture, golden, inBrowser, inEveryLook, page, pick, settled, site, strip } from "./helpers.mjs";
 
-let server;
-let browser;
-let page;
-
-before(async () => {
-  server = await serve();
-  browser = await launch();
-});
-after(async () => {
-  await browser.close();
-  server.end();
-});
-beforeEach(async () => {
-  page = await newPage(browser);
-  await page.goto(server.url);
-});
-afterEach(async () => {
-  const foreign = page.requests.filter((url) => !url.startsWith(server.url) && !/^(file|blob|data):/.test(url));
-  assert.deepEqual(foreign, [], "no request leaves the page's host");
-  assert.deepEqual(page.faults, [], "the page has no errors of its own");
-  await page.context().close();
-});
+inBrowser();
 
 async function exported(format) {
   const download = page.waitForEvent("download");
@@ -125,7 +104,7 @@ test("advice names columns and leads to them", async () => {
 });
 
 test("an address that is shared opens the same column, byte and sheet", async () => {
-  await page.goto(`${server.url}?url=data/fleet.arrows`);
+  await page.goto(`${site.url}?url=data/fleet.arrows`);
   await settled(page);
   await column("note").click();
   await page.locator("#tab-values").click();
@@ -137,7 +116,7 @@ test("an address that is shared opens the same column, byte and sheet", async ()
   assert.equal(await page.locator("#tab-values").getAttribute("aria-selected"), "true");
   assert.equal(await page.locator("#region-column").textContent(), "note");
   await page.goto("about:blank");
-  await page.goto(`${server.url}?url=data/fleet.arrows#byte=1234&column=nonsense&sheet=nonsense`);
+  await page.goto(`${site.url}?url=data/fleet.arrows#byte=1234&column=nonsense&sheet=nonsense`);
   await settled(page);
   assert.equal(await page.locator("#hex .mark").getAttribute("data-at"), "1234");
   await page.locator("#close").click();
@@ -145,21 +124,12 @@ test("an address that is shared opens the same column, byte and sheet", async ()
 });
 
 test("no sheet breaks a rule of accessibility", async () => {
-  const axe = fs.readFileSync(require.resolve("axe-core"), "utf8");
-  for (const colorScheme of ["light", "dark"]) {
-    for (const viewport of [{ width: 1280, height: 800 }, { width: 390, height: 844 }]) {
-      await page.context().close();
-      page = await newPage(browser, { colorScheme, viewport, bypassCSP: true });
-      await page.goto(server.url);
-      await page.addScriptTag({ content: axe });
-      await open();
-      for (const [sheet, ready] of [["values", "#values tbody"], ["advice", "#advice p"], ["sql", "#sql pre"]]) {
-        await page.locator(`#tab-${sheet}`).click();
-        await page.waitForSelector(ready);
-        const { violations } = await page.evaluate(() => axe.run());
-        const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("; ")}`);
-        assert.deepEqual(found, [], `${sheet}, ${colorScheme}, ${viewport.width} wide`);
-      }
+  await inEveryLook(site.url, async (check) => {
+    await open();
+    for (const [sheet, ready] of [["values", "#values tbody"], ["advice", "#advice p"], ["sql", "#sql pre"]]) {
+      await page.locator(`#tab-${sheet}`).click();
+      await page.waitForSelector(ready);
+      await check(sheet);
     }
-  }
+  });
 });

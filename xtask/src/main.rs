@@ -25,6 +25,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::viewer_test::Purpose;
+
 /// Set-up and automation for the Volley workspace.
 #[derive(Debug, Parser)]
 #[command(
@@ -112,6 +114,9 @@ enum Task {
         /// Accept the sizes of this build: write them to wasm-viewer/sizes.json
         #[arg(long)]
         update_sizes: bool,
+        /// Test nothing, make the pictures of the README again: wasm-viewer/screenshots
+        #[arg(long, conflicts_with = "update_sizes")]
+        screenshots: bool,
     },
     /// Run the benchmarks, and sum them up in benches/results: tables, charts, raw numbers
     ///
@@ -178,7 +183,13 @@ fn main() -> ExitCode {
         Task::Wasm => wasm::build().map(drop),
         Task::Build => tasks::build(),
         Task::Viewer { connect } => viewer::build(&connect).map(drop),
-        Task::ViewerTest { update_sizes } => viewer_test::run(update_sizes),
+        Task::ViewerTest { update_sizes, screenshots } => {
+            viewer_test::run(match (update_sizes, screenshots) {
+                (_, true) => Purpose::Screenshots,
+                (true, _) => Purpose::UpdateSizes,
+                _ => Purpose::Test,
+            })
+        }
         Task::Bench(_) => tasks::bench(&passed_on()),
         Task::KillTest(_) => tasks::kill_test(&passed_on()),
         Task::LoadSpeed(_) => tasks::load_speed(&passed_on()),

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use crate::run::{self, Run, workspace_root};
 use crate::steps::Steps;
 use crate::tools::Tool;
+use crate::viewer_test::Purpose;
 use crate::{contract, libchdb, python, tools, viewer, viewer_test};
 
 const CARGO_DENY: &str = "0.20.2";
@@ -121,7 +122,7 @@ fn test_steps(steps: &mut Steps, args: &[OsString]) -> Result<()> {
     }
     steps.step("cargo test", || tests.dir(&workspace_root()).go())?;
     if args.is_empty() {
-        steps.step("viewer", || viewer_test::run(false))?;
+        steps.step("viewer", || viewer_test::run(Purpose::Test))?;
     }
     Ok(())
 }

@@ -12,7 +12,9 @@ use crate::viewer::{self, SINGLE_FILE};
 use crate::{libchdb, tasks, tools, wasm};
 
 /// Names a browser.
-const VARIABLE: &str = "VOLLEY_CHROMIUM";
+pub(crate) const VARIABLE: &str = "VOLLEY_CHROMIUM";
+/// What Node alone can run.
+const WITHOUT_BROWSER: [&str; 3] = ["module.test.mjs", "sizes.test.mjs", "types.test.mjs"];
 /// Runs on the embedded broker, and on Apache Kafka.
 const LIVE: &str = "live.test.mjs";
 /// By name on `PATH`, and where macOS keeps programs.
@@ -26,22 +28,45 @@ const BROWSERS: [&str; 7] = [
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 ];
 
+/// What is done with the page once it is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Every test.
+    Test,
+    /// The same, and the sizes of this build are written down as the right ones.
+    UpdateSizes,
+    /// No test: the README's pictures are made again.
+    Screenshots,
+}
+
 /// Builds the page and what it is tested with, and runs the tests.
 ///
 /// # Errors
 /// When a build or a test fails, or where skipping is not allowed and no browser is there.
-pub(crate) fn run(is_update: bool) -> Result<()> {
+pub(crate) fn run(purpose: Purpose) -> Result<()> {
     let folder = viewer::build(&[])?;
     tools::need([&tools::NODE, &tools::NPM])?;
-    let fixtures = folder.join("fixtures");
-    Run::cargo()
-        .args(["run", "--quiet", "--package", "volley-viewer", "--example", "fixtures", "--"])
-        .args([&fixtures])
-        .dir(&workspace_root())
-        .go_on_stderr()?;
-    let modules = modules()?;
+    let fixtures = fixtures(&folder)?;
+    let tests = workspace_root().join("wasm-viewer/tests");
+    let modules = modules(&tests)?;
     let browser = browser()?;
-    if browser.is_none() {
+    let node = || {
+        let node = Run::new("node")
+            .env("VOLLEY_VIEWER", &folder)
+            .env("VOLLEY_VIEWER_FILE", folder.join(SINGLE_FILE))
+            .env("VOLLEY_FIXTURES", &fixtures)
+            .env("VOLLEY_NODE_MODULES", &modules);
+        match &browser {
+            Some(browser) => node.env(VARIABLE, browser),
+            None => node,
+        }
+    };
+    if purpose == Purpose::Screenshots {
+        return node().args([tests.join("screenshots.mjs")]).go_on_stderr();
+    }
+    let test = || node().args(["--test", "--test-reporter=spec", "--test-timeout=600000"]);
+    let Some(Binary { volley, libchdb, kafka }) = browser.as_ref().map(|_| binary()).transpose()?
+    else {
         let why = format!(
             "SKIPPED: the tests of the page: no Chromium or Chrome was found; install one, or set \
              {VARIABLE} to one"
@@ -51,43 +76,41 @@ pub(crate) fn run(is_update: bool) -> Result<()> {
             bail!(why);
         }
         eprintln!("{why}");
-    }
-    let tests = workspace_root().join("wasm-viewer/tests");
-    let mut files = vec!["sizes.test.mjs", "native.test.mjs"];
-    let binary = match browser.is_some() {
-        true => Some(binary()?),
-        false => None,
+        let files = WITHOUT_BROWSER.map(|file| tests.join(file));
+        return with_sizes(test(), purpose).args(files).go_on_stderr();
     };
-    files.extend(
-        browser.iter().flat_map(|_| ["page.test.mjs", "sheets.test.mjs", "whatif.test.mjs", LIVE]),
-    );
-    let paths = files.iter().map(|file| tests.join(file));
-    let node = || -> Run {
-        let mut node = Run::new("node")
-            .args(["--test", "--test-reporter=spec", "--test-timeout=600000"])
-            .env("VOLLEY_VIEWER", &folder)
-            .env("VOLLEY_VIEWER_FILE", folder.join(SINGLE_FILE))
-            .env("VOLLEY_FIXTURES", &fixtures)
-            .env("VOLLEY_NODE_MODULES", &modules);
-        if let Some(browser) = &browser {
-            node = node.env(VARIABLE, browser);
-        }
-        if let Some(Binary { volley, libchdb, .. }) = &binary {
-            node = node.env("VOLLEY_BINARY", volley).env("VOLLEY_LIBCHDB", libchdb);
-        }
-        node
-    };
-    let mut all = node().args(paths);
-    if is_update {
-        all = all.env("VOLLEY_UPDATE_SIZES", "1");
+    let live = || test().env("VOLLEY_BINARY", &volley).env("VOLLEY_LIBCHDB", &libchdb);
+    with_sizes(live(), purpose).args(files(&tests)?).go_on_stderr()?;
+    live().args([tests.join(LIVE)]).env("VOLLEY_KAFKA_BINARY", kafka).go_on_stderr()
+}
+
+fn with_sizes(test: Run, purpose: Purpose) -> Run {
+    if purpose == Purpose::UpdateSizes { test.env("VOLLEY_UPDATE_SIZES", "1") } else { test }
+}
+
+/// Every file of tests.
+fn files(tests: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(tests)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| format!("{} could not be read", tests.display()))?;
+    let paths = entries.into_iter().map(|entry| entry.path());
+    let mut files: Vec<_> =
+        paths.filter(|path| path.to_string_lossy().ends_with(".test.mjs")).collect();
+    files.sort();
+    Ok(files)
+}
+
+/// Payloads, and what native code says of them.
+fn fixtures(folder: &Path) -> Result<PathBuf> {
+    let fixtures = folder.join("fixtures");
+    for (package, example) in [("volley-core", "corpus"), ("volley-viewer", "fixtures")] {
+        Run::cargo()
+            .args(["run", "--quiet", "--package", package, "--example", example, "--"])
+            .args([&fixtures])
+            .dir(&workspace_root())
+            .go_on_stderr()?;
     }
-    all.go_on_stderr()?;
-    match &binary {
-        Some(Binary { kafka, .. }) => {
-            node().args([tests.join(LIVE)]).env("VOLLEY_KAFKA_BINARY", kafka).go_on_stderr()
-        }
-        None => Ok(()),
-    }
+    Ok(fixtures)
 }
 
 /// `volley`, which serves the page, and the engine that its embedded stack needs beside the broker.
@@ -108,9 +131,10 @@ fn binary() -> Result<Binary> {
     Ok(Binary { volley, kafka, libchdb: libchdb::ensure()? })
 }
 
-/// A folder with the packages of the tests, filled once for each set of versions.
-fn modules() -> Result<PathBuf> {
-    let wanted = workspace_root().join("wasm-viewer/tests/package.json");
+/// A folder with the packages that `package.json` in `wanted` names, filled once for each set of
+/// versions.
+pub(crate) fn modules(wanted: &Path) -> Result<PathBuf> {
+    let wanted = wanted.join("package.json");
     let text =
         fs::read(&wanted).with_context(|| format!("{} could not be read", wanted.display()))?;
     let digest: String = Sha256::digest(&text).iter().take(6).map(|b| format!("{b:02x}")).collect();
@@ -132,7 +156,8 @@ fn modules() -> Result<PathBuf> {
     Ok(folder.join("node_modules"))
 }
 
-fn browser() -> Result<Option<PathBuf>> {
+/// A Chromium or Chrome.
+pub(crate) fn browser() -> Result<Option<PathBuf>> {
     if let Some(chosen) = run::variable(VARIABLE) {
         let path = PathBuf::from(chosen);
         if !path.is_file() {
