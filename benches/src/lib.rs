@@ -8,6 +8,7 @@ mod data;
 pub mod formats;
 pub mod machine;
 pub mod pyarrow;
+pub mod statistics;
 
 use std::{env, time::Duration};
 

@@ -16,6 +16,7 @@ mod steps;
 mod tasks;
 mod tools;
 mod viewer;
+mod viewer_bench;
 mod viewer_page;
 mod viewer_test;
 mod wasm;
@@ -122,6 +123,8 @@ enum Task {
     ///
     /// With `--quick` first, rough numbers in a few minutes. What else follows `bench` goes to `cargo
     /// bench`, for instance `cargo xtask bench --bench codec -- zstd_1`; then only criterion reports.
+    /// `cargo xtask bench --browser` measures the browser inspector's decoder beside arrow-js in
+    /// Chromium, and `--quick` behind it roughly.
     Bench(PassedOn),
     /// Kill loaders with SIGKILL at random moments, and count what is lost or there twice
     ///

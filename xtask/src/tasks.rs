@@ -10,7 +10,7 @@ use crate::run::{self, Run, workspace_root};
 use crate::steps::Steps;
 use crate::tools::Tool;
 use crate::viewer_test::Purpose;
-use crate::{contract, libchdb, python, tools, viewer, viewer_test};
+use crate::{contract, libchdb, python, tools, viewer, viewer_bench, viewer_test};
 
 const CARGO_DENY: &str = "0.20.2";
 
@@ -191,8 +191,11 @@ pub(crate) fn mutate() -> Result<()> {
 }
 
 /// Runs the benchmarks. A run of all of them, quick or not, is summed up in `benches/results`; one
-/// that chooses among them is not.
+/// that chooses among them is not. Those of the browser are apart.
 pub(crate) fn bench(args: &[OsString]) -> Result<()> {
+    if let Some(args) = args.strip_prefix(&["--browser".into()]) {
+        return viewer_bench::run(args);
+    }
     let features = features(python::tools()?.into_iter().chain([&tools::JAVA, &tools::MAVEN]))?;
     let python = python::ensure()?;
     let (is_quick, args) = match args.strip_prefix(&["--quick".into()]) {

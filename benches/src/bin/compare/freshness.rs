@@ -7,12 +7,12 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
+use volley_benches::statistics::quantile;
 
 use crate::{
     Compare,
     party::{Blocks, Load, N_PARTITIONS, Party},
     process::{Cost, Program},
-    report::quantile,
     stack::Engine,
 };
 

@@ -1,7 +1,7 @@
 //! All measurements of a comparison, as they are written down.
 
 use serde::Serialize;
-use volley_benches::machine::Machine;
+use volley_benches::{machine::Machine, statistics::median};
 
 use crate::{
     freshness::Freshness,
@@ -72,34 +72,5 @@ impl Report {
     pub(crate) fn fresh(&self, party: Party, value: impl Fn(&Freshness) -> f64) -> f64 {
         let of_party = self.fresh.iter().filter(|fresh| fresh.party == party);
         median(&of_party.map(value).collect::<Vec<_>>())
-    }
-}
-
-/// The middle one; the mean of both where there are two.
-pub(crate) fn median(values: &[f64]) -> f64 {
-    quantile(values, 0.5)
-}
-
-/// The value below which the share `at` of them lies, between two neighbours where it falls there;
-/// not a number where there are none.
-pub(crate) fn quantile(values: &[f64], at: f64) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let place = at * sorted.len().saturating_sub(1) as f64;
-    let value = |place: f64| sorted.get(place as usize).copied().unwrap_or(f64::NAN);
-    let (below, above) = (value(place.floor()), value(place.ceil()));
-    below + (above - below) * place.fract()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantiles_lie_between_neighbours() {
-        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
-        assert_eq!(quantile(&[0.0, 10.0], 0.99), 9.9);
-        assert!(median(&[]).is_nan());
     }
 }

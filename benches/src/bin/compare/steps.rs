@@ -13,11 +13,12 @@ use arrow_array::RecordBatch;
 use serde::Serialize;
 use volley_benches::{
     pyarrow::{Pyarrow, Threads},
+    statistics::median,
     stream, turns,
 };
 use volley_core::{encode::Encoder, layout::Options, splice::splice};
 
-use crate::{Compare, report::median};
+use crate::Compare;
 
 /// Messages of both steps.
 const N_MESSAGES: usize = 1000;
