@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// End-of-stream marker: the continuation marker and a metadata length of zero.
-const END_OF_STREAM: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
+pub const END_OF_STREAM: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 
 /// Why a record batch could not be encoded.
 #[derive(Debug, thiserror::Error)]
@@ -142,10 +142,18 @@ impl Encoder {
     /// [`EncodeError::SchemaMismatch`], or [`EncodeError::Arrow`] for batches of one file with different
     /// dictionaries; the encoder stays usable.
     pub fn encode(&mut self, batches: &[RecordBatch]) -> Result<Vec<u8>, EncodeError> {
+        self.encode_with(batches, |encoder| encoder.write_payload(batches))
+    }
+
+    fn encode_with(
+        &mut self,
+        batches: &[RecordBatch],
+        write: impl FnOnce(&mut Self) -> Result<Vec<u8>, EncodeError>,
+    ) -> Result<Vec<u8>, EncodeError> {
         for batch in batches {
             self.check_schema(batch)?;
         }
-        let result = self.write_payload(batches);
+        let result = write(self);
         match &result {
             // A little more than last time, so that payloads of nearly one size never grow.
             Ok(payload) => self.size_hint = payload.len() + payload.len() / 16,
@@ -153,6 +161,26 @@ impl Encoder {
             Err(_) => self.context = write_context(),
         }
         result
+    }
+
+    /// The framed schema message, with which a stream begins.
+    pub fn schema_message(&self) -> &[u8] {
+        &self.schema_message
+    }
+
+    /// The framed messages of `batches` alone: a piece of one stream that begins with
+    /// [`Self::schema_message`] and ends with [`END_OF_STREAM`]. A dictionary is written in full in each
+    /// piece, and replaces the one of the piece before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::encode`].
+    pub fn encode_piece(&mut self, batches: &[RecordBatch]) -> Result<Vec<u8>, EncodeError> {
+        self.encode_with(batches, |encoder| {
+            let mut piece = Vec::with_capacity(encoder.size_hint);
+            encoder.write_batches(&mut piece, batches)?;
+            Ok(piece)
+        })
     }
 
     /// `batch` as payloads of at most `limit` bytes, cut in half by rows as often as it takes.
@@ -204,7 +232,20 @@ impl Encoder {
             payload.resize(ALIGNMENT, 0);
         }
         payload.extend_from_slice(&self.schema_message);
+        let blocks = self.write_batches(&mut payload, batches)?;
+        payload.extend_from_slice(&END_OF_STREAM);
 
+        if self.options.framing == Framing::File {
+            self.write_footer(&mut payload, &blocks)?;
+        }
+        Ok(payload)
+    }
+
+    fn write_batches(
+        &mut self,
+        payload: &mut Vec<u8>,
+        batches: &[RecordBatch],
+    ) -> Result<Blocks, EncodeError> {
         if let Some(compressor) = &mut self.compressor {
             compressor.start_payload();
         }
@@ -218,18 +259,13 @@ impl Encoder {
                 &mut self.context,
             )?;
             for dictionary in dictionary_messages {
-                let block = self.write_block(&mut payload, dictionary)?;
+                let block = self.write_block(payload, dictionary)?;
                 blocks.dictionaries.push(block);
             }
-            let block = self.write_block(&mut payload, message)?;
+            let block = self.write_block(payload, message)?;
             blocks.record_batches.push(block);
         }
-        payload.extend_from_slice(&END_OF_STREAM);
-
-        if self.options.framing == Framing::File {
-            self.write_footer(&mut payload, &blocks)?;
-        }
-        Ok(payload)
+        Ok(blocks)
     }
 
     /// The batch with fresh copies of the columns that must not be slices.
