@@ -21,4 +21,5 @@ pub mod produce;
 pub mod shutdown;
 pub mod source;
 pub mod tune;
+mod turn;
 mod view;

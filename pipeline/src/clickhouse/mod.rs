@@ -2,15 +2,17 @@
 
 mod client;
 mod error;
+mod gateway;
+mod kind;
 mod servers;
 #[cfg(test)]
 mod silent;
 mod table;
 mod tls;
-mod turn;
 
 pub use client::{ClickHouse, ClickHouseOptions, MIN_VERSION};
-pub use error::{ClickHouseError, ErrorKind};
+pub use error::ClickHouseError;
+pub use kind::ErrorKind;
 pub use servers::Servers;
 #[cfg(test)]
 pub(crate) use silent::SilentServer;
@@ -19,4 +21,3 @@ pub use table::{
     TableInfo, TableName,
 };
 pub use tls::{Identity, TlsOptions};
-pub(crate) use turn::Turn;

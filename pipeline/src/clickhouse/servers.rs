@@ -3,7 +3,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use super::{ClickHouse, ClickHouseError, ClickHouseOptions, Turn};
+use super::{ClickHouse, ClickHouseError, ClickHouseOptions};
+use crate::turn::Turn;
 
 /// Several addresses of one table. The first one is used for as long as it works, then the next, and
 /// so on around; whoever works is stayed with.
@@ -19,7 +20,7 @@ pub struct Servers {
 #[derive(Debug, Default)]
 struct Server {
     connected: OnceLock<ClickHouse>,
-    turn: Turn,
+    turn: Turn<ClickHouseError>,
 }
 
 impl Servers {

@@ -10,8 +10,9 @@ use volley_core::{
 };
 
 use super::{Delivery, LoadOptions, options::InsertProblem, schemas::MAX_SCHEMAS};
-use crate::clickhouse::{
-    ClickHouse, ClickHouseError, Creation, Evolution, TableInfo, TableName, Turn,
+use crate::{
+    clickhouse::{ClickHouse, ClickHouseError, Creation, Evolution, TableInfo, TableName},
+    turn::Turn,
 };
 
 /// The table, and what has been found out about it.
@@ -28,7 +29,7 @@ pub(crate) struct Table {
 #[derive(Default)]
 struct Seen {
     /// To look at the table there.
-    turn: Turn,
+    turn: Turn<ClickHouseError>,
     /// The insert statement of each schema for which it has been looked at.
     statements: Mutex<HashMap<Fingerprint, Arc<str>>>,
 }

@@ -1,29 +1,38 @@
+//! One at a time asks, and the others need not ask what the first was told.
+
 use std::time::Instant;
 
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::{ClickHouseError, ErrorKind};
-
-/// Lets one at a time ask a server, so that the others need not ask what the first was told. Who waits
-/// behind one that fails, for a reason that may pass, has failed too: however many wait for a server that
-/// hangs, they wait for it once, and not one after the other.
-#[derive(Debug, Default)]
-pub(crate) struct Turn(Mutex<Option<Failure>>);
-
-/// When somebody has failed last, and how.
-type Failure = (Instant, ClickHouseError);
+/// Lets one at a time ask a server. Who waits behind one that fails, for a reason that may pass, has
+/// failed too: however many wait for a server that hangs, they wait for it once, and not one after the
+/// other.
+#[derive(Debug)]
+pub(crate) struct Turn<E>(Mutex<Option<(Instant, E)>>);
 
 /// It is one's turn for as long as one has it.
 #[derive(Debug)]
-pub(crate) struct Taken<'a>(MutexGuard<'a, Option<Failure>>);
+pub(crate) struct Taken<'a, E>(MutexGuard<'a, Option<(Instant, E)>>);
 
-impl Turn {
+/// Why one has failed.
+pub(crate) trait Failure: Clone {
+    /// Whether the same may go well later.
+    fn may_pass(&self) -> bool;
+}
+
+impl<E> Default for Turn<E> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<E: Failure> Turn<E> {
     /// Waits until it is this one's turn. Cancel-safe.
     ///
     /// # Errors
     ///
     /// That of whoever had it meanwhile.
-    pub(crate) async fn take(&self) -> Result<Taken<'_>, ClickHouseError> {
+    pub(crate) async fn take(&self) -> Result<Taken<'_, E>, E> {
         let since = Instant::now();
         let last = self.0.lock().await;
         match &*last {
@@ -33,10 +42,10 @@ impl Turn {
     }
 }
 
-impl Taken<'_> {
+impl<E: Failure> Taken<'_, E> {
     /// Tells those who wait, unless they may fare better.
-    pub(crate) fn failed(&mut self, error: &ClickHouseError) {
-        if error.kind() == ErrorKind::Transient {
+    pub(crate) fn failed(&mut self, error: &E) {
+        if error.may_pass() {
             *self.0 = Some((Instant::now(), error.clone()));
         }
     }
@@ -49,9 +58,10 @@ mod tests {
     use futures_util::future::join;
 
     use super::*;
+    use crate::clickhouse::ClickHouseError;
 
     /// What one hears who waits behind another that fails.
-    async fn check(turn: &Turn, error: ClickHouseError, is_shared: bool) {
+    async fn check(turn: &Turn<ClickHouseError>, error: ClickHouseError, is_shared: bool) {
         let mut first = turn.take().await.unwrap();
         let failing = async {
             // The other one has begun to wait by then.
