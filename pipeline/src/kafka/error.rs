@@ -1,9 +1,11 @@
 use std::time::Duration;
 
-use crate::human::Seconds;
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use crate::{human::Seconds, turn::Failure};
 
 /// What can go wrong with a broker.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KafkaError {
     /// No broker answered in time.
@@ -77,4 +79,57 @@ pub enum KafkaError {
         /// What librdkafka said.
         source: rdkafka::error::KafkaError,
     },
+}
+
+impl Failure for KafkaError {
+    /// Of an answer that names a reason, those that brokers call retriable and that last no longer than
+    /// an election or a restart.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Client { source, .. } => {
+                super::is_unanswered(source)
+                    || matches!(
+                        source.rdkafka_error_code(),
+                        Some(
+                            Code::MessageTimedOut
+                                | Code::LeaderNotAvailable
+                                | Code::NotLeaderForPartition
+                                | Code::BrokerNotAvailable
+                                | Code::ReplicaNotAvailable
+                                | Code::NetworkException
+                                | Code::NotEnoughReplicas
+                                | Code::NotEnoughReplicasAfterAppend
+                                | Code::KafkaStorageError
+                                | Code::FencedLeaderEpoch
+                                | Code::UnknownLeaderEpoch
+                                | Code::OffsetNotAvailable
+                                | Code::NotController
+                        )
+                    )
+            }
+            Self::Refused { .. }
+            | Self::TopicMissing { .. }
+            | Self::CreateTopic { .. }
+            | Self::Property { .. }
+            | Self::Delivery { .. } => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::error::KafkaError as LibError;
+
+    use super::*;
+
+    #[test]
+    fn what_an_election_ends_may_pass_and_a_refusal_does_not() {
+        let may_pass = |code| {
+            let source = LibError::MessageProduction(code);
+            KafkaError::Client { brokers: String::new(), action: "writing", source }.may_pass()
+        };
+        assert!([Code::MessageTimedOut, Code::NotLeaderForPartition].into_iter().all(may_pass));
+        assert!(!may_pass(Code::TopicAuthorizationFailed) && !may_pass(Code::MessageSizeTooLarge));
+    }
 }

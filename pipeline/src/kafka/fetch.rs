@@ -83,6 +83,20 @@ pub(crate) enum FetchError {
     Kafka(#[from] KafkaError),
 }
 
+impl FetchError {
+    /// Whether the broker has answered that the message is not there any more: retention or compaction
+    /// has taken it, or whoever made the topic anew.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(
+            self,
+            Self::NoPartition { .. }
+                | Self::OutOfRange { .. }
+                | Self::Empty { .. }
+                | Self::Gap { .. }
+        )
+    }
+}
+
 fn partitions(n: usize) -> String {
     match n {
         1 => "it has only partition 0".to_owned(),

@@ -72,7 +72,15 @@ pub(crate) fn create_topic(
         .request_timeout(Some(options.timeout))
         .operation_timeout(Some(options.timeout));
     let results = runtime.block_on(admin.create_topics([&new], &admin_options));
-    match results.map_err(|error| failed(error.to_string()))?.into_iter().next() {
+    let results = results.map_err(|error| match is_unanswered(&error) {
+        true => KafkaError::Unreachable {
+            brokers: options.brokers.clone(),
+            timeout: options.timeout,
+            reason: error.to_string(),
+        },
+        false => failed(error.to_string()),
+    });
+    match results?.into_iter().next() {
         Some(Ok(_)) => tracing::info!(topic, partitions = n_partitions, "created topic"),
         Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {
             tracing::info!(topic, "topic exists; left as it is");

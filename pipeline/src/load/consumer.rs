@@ -120,6 +120,12 @@ impl Consumer {
         std::mem::take(&mut *changes)
     }
 
+    /// As if the group had said so.
+    #[cfg(test)]
+    pub(crate) fn change(&self, change: Assignment) {
+        self.inner.context().changes.lock().unwrap().push(change);
+    }
+
     /// Stops fetching some of its partitions, while staying in the group, and goes on with others.
     /// Those that it does not have are passed over.
     pub(crate) fn hold(&self, stop: &HashSet<i32>, go_on: &HashSet<i32>) -> KafkaResult<()> {

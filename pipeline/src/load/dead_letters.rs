@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, OnceLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -9,16 +9,18 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
-use tokio::{runtime::Handle, sync::OnceCell};
+use tokio::runtime::Handle;
+use volley_core::headers::checksum;
 
 use super::{InsertProblem, LoadObserver, LoadOptions, Message, MessageProblem};
 use crate::{
     clickhouse::ClickHouseError,
     human::Causes,
     kafka::{
-        ClientLog, FetchedMessage, Fetcher, KafkaError, KafkaOptions, MessageAddress,
+        ClientLog, FetchError, FetchedMessage, Fetcher, KafkaError, KafkaOptions, MessageAddress,
         MessageOffset, create, create_topic,
     },
+    turn::Turn,
 };
 
 /// Longest text of an error that a dead letter carries, in bytes.
@@ -45,12 +47,15 @@ pub(crate) struct DeadLetters {
     topic: String,
     observer: Arc<dyn LoadObserver>,
     /// Made with the first dead letter: most runs have none.
-    writer: OnceCell<Writer>,
+    writer: OnceLock<Writer>,
+    making: Turn<KafkaError>,
+    /// To use the fetcher, which knows one question at a time.
+    fetching: Turn<KafkaError>,
 }
 
 struct Writer {
     producer: FutureProducer<ClientLog>,
-    fetcher: Arc<Mutex<Fetcher>>,
+    fetcher: Arc<Fetcher>,
 }
 
 /// Why a message is put aside.
@@ -73,7 +78,9 @@ impl DeadLetters {
             table: options.table.to_string(),
             topic: options.dead_letters.clone()?,
             observer,
-            writer: OnceCell::new(),
+            writer: OnceLock::new(),
+            making: Turn::default(),
+            fetching: Turn::default(),
         })
     }
 
@@ -119,51 +126,92 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// As [`Self::put`], for one that was read already: key and headers are read again.
+    /// As [`Self::put`], for one that was read already: key and headers are read again, and lost if
+    /// they are not there any more.
+    ///
+    /// # Errors
+    ///
+    /// [`KafkaError`]; what may pass may be tried again.
     pub(crate) async fn put_again(
         &self,
         message: &Message,
         cause: &Cause,
     ) -> Result<(), KafkaError> {
-        let fetcher = self.writer().await?.fetcher.clone();
         let Message { partition, offset, .. } = *message;
+        let found = self.find(message).await?.filter(|found| {
+            let is_same = found.value.as_deref().map_or(0, checksum) == message.checksum;
+            if !is_same {
+                tracing::warn!(partition, offset, "another message lies there; its key is lost");
+            }
+            is_same
+        });
+        let original = found.unwrap_or_else(|| FetchedMessage {
+            offset,
+            timestamp: rdkafka::Timestamp::NotAvailable,
+            key: None,
+            headers: Vec::new(),
+            value: Some(message.payload.to_vec()),
+        });
+        self.put(partition, original, cause).await
+    }
+
+    /// The message where it lies; `None` if it does so no more.
+    async fn find(&self, message: &Message) -> Result<Option<FetchedMessage>, KafkaError> {
+        let Message { partition, offset, .. } = *message;
+        let fetcher = self.writer().await?.fetcher.clone();
         let address = MessageAddress {
             brokers: self.kafka.brokers.clone(),
             topic: self.source.clone(),
             partition,
             offset: MessageOffset::At(offset),
         };
-        let fetching = tokio::task::spawn_blocking(move || {
-            fetcher.lock().unwrap_or_else(PoisonError::into_inner).fetch(&address)
-        });
-        let fetched = match fetching.await {
+        let mut turn = self.fetching.take().await?;
+        let fetched = match tokio::task::spawn_blocking(move || fetcher.fetch(&address)).await {
             Ok(fetched) => fetched,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
-        let original = fetched.unwrap_or_else(|error| {
-            tracing::warn!(partition, offset, "key and headers are lost: {}", Causes(&error));
-            FetchedMessage {
-                offset,
-                timestamp: rdkafka::Timestamp::NotAvailable,
-                key: None,
-                headers: Vec::new(),
-                value: Some(message.payload.to_vec()),
+        match fetched {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_gone() => {
+                tracing::warn!(partition, offset, "key and headers are lost: {}", Causes(&error));
+                Ok(None)
             }
-        });
-        self.put(partition, original, cause).await
+            Err(error) => {
+                let error = self.unread(error);
+                turn.failed(&error);
+                Err(error)
+            }
+        }
     }
 
+    /// Made by the first who wants it.
     async fn writer(&self) -> Result<&Writer, KafkaError> {
-        let making = self.writer.get_or_try_init(async || {
-            let (kafka, topic) = (self.kafka.clone(), self.topic.clone());
-            let runtime = Handle::current();
-            let made = tokio::task::spawn_blocking(move || Writer::new(kafka, &topic, &runtime));
-            match made.await {
-                Ok(made) => made,
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
+        if let Some(writer) = self.writer.get() {
+            return Ok(writer);
+        }
+        let mut turn = self.making.take().await?;
+        if let Some(writer) = self.writer.get() {
+            return Ok(writer);
+        }
+        let (kafka, topic, runtime) = (self.kafka.clone(), self.topic.clone(), Handle::current());
+        let making = tokio::task::spawn_blocking(move || Writer::new(kafka, &topic, &runtime));
+        let made = match making.await {
+            Ok(made) => made,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        let writer = made.inspect_err(|error| turn.failed(error))?;
+        Ok(self.writer.get_or_init(|| writer))
+    }
+
+    fn unread(&self, error: FetchError) -> KafkaError {
+        let KafkaOptions { brokers, timeout, .. } = self.kafka.clone();
+        match error {
+            FetchError::Kafka(error) => error,
+            FetchError::Unreachable { reason, .. } => {
+                KafkaError::Unreachable { brokers, timeout, reason }
             }
-        });
-        making.await
+            error => KafkaError::Unreachable { brokers, timeout, reason: error.to_string() },
+        }
     }
 
     fn failed(&self, action: &'static str, error: LibError) -> KafkaError {
@@ -184,7 +232,7 @@ impl Writer {
             &[("enable.idempotence", "true"), ("acks", "all")],
         )?;
         let producer = create(&kafka, &config, ClientLog::default())?;
-        let fetcher = Arc::new(Mutex::new(Fetcher::new(kafka)?));
+        let fetcher = Arc::new(Fetcher::new(kafka)?);
         Ok(Self { producer, fetcher })
     }
 }
@@ -220,5 +268,99 @@ impl Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use futures_util::future::join_all;
+    use rdkafka::{
+        ClientConfig, Message as _, Offset, TopicPartitionList,
+        consumer::{BaseConsumer, Consumer as _},
+    };
+    use volley_embedded::EmbeddedBroker;
+
+    use super::*;
+    use crate::{load::NoObserver, turn::Failure as _};
+
+    /// A topic with one message, and what puts its messages aside.
+    async fn setting() -> (EmbeddedBroker, DeadLetters) {
+        let broker = EmbeddedBroker::start().unwrap();
+        ["t", "t.dlq"].iter().for_each(|topic| broker.create_topic(topic, 1).unwrap());
+        let brokers = broker.bootstrap_servers();
+        let producer: FutureProducer =
+            ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
+        let record = FutureRecord::to("t").partition(0).key("key").payload("value");
+        producer.send(record, Duration::from_secs(10)).await.unwrap();
+        let options = LoadOptions::of_test(brokers, "t");
+        let letters = DeadLetters::new(&options, Arc::new(NoObserver)).unwrap();
+        (broker, letters)
+    }
+
+    fn message(offset: i64, value: &'static str) -> Message {
+        let payload = value.as_bytes().into();
+        let checksum = checksum(value.as_bytes());
+        Message { partition: 0, offset, schema: None, n_rows: 1, checksum, payload }
+    }
+
+    fn cause() -> Cause {
+        Cause { kind: "refused", code: None, error: String::new() }
+    }
+
+    /// Key and value of each letter.
+    fn letters(broker: &EmbeddedBroker, n: usize) -> Vec<(Option<String>, String)> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", broker.bootstrap_servers()).set("group.id", "reader");
+        let consumer: BaseConsumer = config.create().unwrap();
+        let mut from = TopicPartitionList::new();
+        from.add_partition_offset("t.dlq", 0, Offset::Beginning).unwrap();
+        consumer.assign(&from).unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let letters = consumer.iter().take(n).map(|letter| {
+            let letter = letter.unwrap();
+            (letter.key().map(text), text(letter.payload().unwrap()))
+        });
+        letters.collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn key_and_headers_are_lost_only_where_the_message_is_gone() {
+        let (broker, dead_letters) = setting().await;
+        dead_letters.put_again(&message(0, "value"), &cause()).await.unwrap();
+        // The topic was made anew, and holds less, or something else.
+        dead_letters.put_again(&message(7, "gone"), &cause()).await.unwrap();
+        dead_letters.put_again(&message(0, "before"), &cause()).await.unwrap();
+        let expected = [(Some("key"), "value"), (None, "gone"), (None, "before")];
+        let expected = expected.map(|(key, value)| (key.map(str::to_owned), value.to_owned()));
+        assert_eq!(letters(&broker, 3), expected);
+
+        broker.stop().unwrap();
+        let put = dead_letters.put_again(&message(0, "value"), &cause()).await;
+        assert!(put.is_err_and(|error| error.may_pass()));
+        broker.resume().unwrap();
+        dead_letters.put_again(&message(0, "value"), &cause()).await.unwrap();
+        assert_eq!(letters(&broker, 4)[3], expected[0]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_broker_that_is_away_is_waited_for_once_however_many_are_refused() {
+        let (broker, dead_letters) = setting().await;
+        let put_all = async || {
+            let (message, cause) = (message(0, "value"), cause());
+            let began = Instant::now();
+            let put = join_all((0..10).map(|_| dead_letters.put_again(&message, &cause))).await;
+            assert!(put.iter().all(Result::is_err));
+            // Each would have waited for two seconds.
+            assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        };
+        broker.stop().unwrap();
+        put_all().await;
+        assert!(dead_letters.writer.get().is_none());
+        broker.resume().unwrap();
+        dead_letters.put_again(&message(0, "value"), &cause()).await.unwrap();
+        broker.stop().unwrap();
+        put_all().await;
     }
 }

@@ -244,16 +244,17 @@ impl Lanes {
         self.lanes.keys().copied()
     }
 
-    /// Notes that the rows of a block were refused. One of several messages is tried again as two
-    /// halves, to find the message that is at fault.
+    /// Notes that a block was refused, of which nothing is stored. One of several messages is tried
+    /// again as two halves, to find the message that is at fault.
     pub(crate) fn refused(&mut self, id: LaneId, block: Block) -> Refused {
         let lane = self.lanes.get_mut(&block.partition).filter(|lane| lane.id == id);
         let Some(lane) = lane else { return Refused::Lost(block) };
-        // Whoever refuses is there.
-        lane.circuit = None;
+        // It is not over before it is put aside, which may have to be tried again.
         if block.messages.len() < 2 {
             return Refused::Message(block);
         }
+        // Whoever refuses is there.
+        lane.circuit = None;
         lane.phase = Phase::Committed;
         lane.n_inserting_bytes = 0;
         for half in block.halves().into_iter().flatten().rev() {
@@ -349,5 +350,26 @@ mod tests {
         assert_eq!((lanes.failing().count(), lanes.retry_at()), (0, None));
         let (_, half) = lanes.start(circuit.until()).remove(0);
         assert_eq!((half.first, half.last), (0, 0));
+    }
+
+    #[test]
+    fn a_message_that_cannot_be_put_aside_is_tried_less_and_less_often() {
+        let mut lanes = Lanes::new(Delivery::AtLeastOnce);
+        lanes.gain(&HashSet::from([0]));
+        lanes.queue(block(0..1));
+        let mut now = Duration::ZERO;
+        let waits = [200, 400, 800].map(|_| {
+            let (id, message) = lanes.start(now).remove(0);
+            let Refused::Message(message) = lanes.refused(id, message) else { panic!() };
+            let circuit = lanes.failed(id, message, now, 0.0).unwrap();
+            let wait = circuit.until() - now;
+            now = circuit.until();
+            wait.as_millis()
+        });
+        assert_eq!(waits, [200, 400, 800]);
+        let (id, message) = lanes.start(now).remove(0);
+        let Refused::Message(message) = lanes.refused(id, message) else { panic!() };
+        assert!(lanes.inserted(id, &message));
+        assert_eq!(lanes.failing().count(), 0);
     }
 }

@@ -16,6 +16,7 @@ use crate::{
         ForgetfulTable, TableName,
     },
     kafka::{KafkaError, KafkaOptions},
+    turn::Failure as _,
 };
 
 /// What to load, how to cut it, where to.
@@ -56,6 +57,47 @@ pub struct LoadOptions {
     pub max_inflight_bytes: usize,
     /// What a payload may claim; one that claims more stops the run like a damaged one.
     pub payload_limits: layout::Options,
+}
+
+#[cfg(test)]
+impl LoadOptions {
+    /// Of a topic and the group of the same name, into a ClickHouse that nobody asks.
+    pub(crate) fn of_test(brokers: &str, topic: &str) -> Self {
+        use std::num::NonZeroUsize;
+
+        use crate::clickhouse::TlsOptions;
+
+        let timeout = Duration::from_secs(2);
+        Self {
+            kafka: KafkaOptions { brokers: brokers.to_owned(), properties: Vec::new(), timeout },
+            topic: topic.to_owned(),
+            group: topic.to_owned(),
+            clickhouse: ClickHouseOptions {
+                urls: vec!["http://127.0.0.1:1".to_owned()],
+                user: None,
+                password: None,
+                timeout,
+                tls: TlsOptions::default(),
+            },
+            table: TableName { database: "d".to_owned(), table: "t".to_owned() },
+            creation: Creation::Refuse,
+            evolution: Evolution::Refuse,
+            provenance: false,
+            delivery: Delivery::EffectivelyOnce,
+            dead_letters: Some(format!("{topic}.dlq")),
+            limits: BlockLimits {
+                n_rows: NonZeroUsize::MAX,
+                n_bytes: NonZeroUsize::MAX,
+                age: Duration::ZERO,
+            },
+            from: Beginning::Earliest,
+            until: None,
+            until_idle: None,
+            retry_for: None,
+            max_inflight_bytes: 1 << 20,
+            payload_limits: layout::Options::default(),
+        }
+    }
 }
 
 /// Why loading stopped early. What was inserted before is committed; the rest stays in the topic.
@@ -229,7 +271,21 @@ pub enum InsertProblem {
 impl InsertProblem {
     /// Whether the same may go well later.
     pub(crate) fn is_transient(&self) -> bool {
-        matches!(self, Self::ClickHouse(error) if error.kind() == ErrorKind::Transient)
+        match self {
+            Self::ClickHouse(error) => error.may_pass(),
+            Self::DeadLetter(error) => error.may_pass(),
+            _ => false,
+        }
+    }
+
+    /// Whether the table is not what it was when it was looked at.
+    pub(crate) fn is_about_table(&self) -> bool {
+        matches!(self, Self::ClickHouse(error) if error.kind() == ErrorKind::Table)
+    }
+
+    /// Whether the same is taken in smaller parts.
+    pub(crate) fn is_too_large(&self) -> bool {
+        matches!(self, Self::ClickHouse(error) if error.kind() == ErrorKind::TooLarge)
     }
 }
 

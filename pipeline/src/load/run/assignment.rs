@@ -21,30 +21,44 @@ pub(super) struct Leaving {
 }
 
 impl Loading {
+    /// Takes note of every change since the last time, also where one of them ends the run.
     pub(super) async fn reassign(
         &mut self,
         consumer: &Consumer,
         shutdown: &Shutdown,
     ) -> Result<(), LoadError> {
+        let mut result = Ok(());
         for change in consumer.take_changes() {
             match change {
+                // The run ends, and takes nothing new.
+                Assignment::Gained(_) if result.is_err() => {}
                 Assignment::Gained(partitions) => {
-                    tracing::info!(partitions = partitions.len(), "partitions assigned");
-                    if !self.resume_blocks(consumer, &partitions, shutdown).await? {
-                        // Without knowing what was begun, nothing of them may be inserted.
-                        continue;
-                    }
-                    self.lanes.gain(&partitions);
-                    self.is_assigned = true;
-                    // New partitions are fetched, whatever was held of them before.
-                    self.held.retain(|partition| !partitions.contains(partition));
-                    self.observer.assigned(&partitions);
+                    result = self.gain(consumer, &partitions, shutdown).await;
                 }
+                // What is another's must not be committed while it ends, either.
                 Assignment::Lost(partitions) => self.lose(&partitions),
                 Assignment::Leaving(partitions) => self.leave(partitions),
             }
             self.last_activity = Instant::now();
         }
+        result
+    }
+
+    async fn gain(
+        &mut self,
+        consumer: &Consumer,
+        partitions: &HashSet<i32>,
+        shutdown: &Shutdown,
+    ) -> Result<(), LoadError> {
+        tracing::info!(partitions = partitions.len(), "partitions assigned");
+        if self.resume_blocks(consumer, partitions, shutdown).await? {
+            self.lanes.gain(partitions);
+            self.is_assigned = true;
+            // New partitions are fetched, whatever was held of them before.
+            self.held.retain(|partition| !partitions.contains(partition));
+            self.observer.assigned(partitions);
+        }
+        // Else nothing of them may be inserted: it is not known what was begun.
         Ok(())
     }
 
@@ -141,5 +155,53 @@ impl Loading {
             }
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rdkafka::{
+        ClientConfig, Offset, TopicPartitionList,
+        consumer::{BaseConsumer, CommitMode, Consumer as _},
+    };
+    use volley_embedded::EmbeddedBroker;
+
+    use super::{
+        super::super::{LoadOptions, NoObserver, inserter::Inserter},
+        *,
+    };
+
+    /// Another version has begun an insert of partition 0, in the same moment as partition 1 is
+    /// another's.
+    #[tokio::test]
+    async fn what_is_lost_is_lost_also_where_the_run_ends_by_what_was_gained() {
+        let broker = EmbeddedBroker::start().unwrap();
+        broker.create_topic("t", 2).unwrap();
+        let mut begun = TopicPartitionList::new();
+        begun.add_partition_offset("t", 0, Offset::Offset(5)).unwrap();
+        begun.find_partition("t", 0).unwrap().set_metadata(r#"{"volley":99}"#);
+        let other: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", broker.bootstrap_servers())
+            .set("group.id", "t")
+            .create()
+            .unwrap();
+        other.commit(&begun, CommitMode::Sync).unwrap();
+
+        let options = LoadOptions::of_test(broker.bootstrap_servers(), "t");
+        let connecting = options.clone();
+        let consumer = tokio::task::spawn_blocking(move || Consumer::connect(&connecting));
+        let consumer = consumer.await.unwrap().unwrap();
+        let inserter = Arc::new(Inserter::new(&options).unwrap());
+        let mut loading = Loading::new(options, inserter, Arc::new(NoObserver));
+        loading.lanes.gain(&HashSet::from([1]));
+        let [gained, lost] = [0, 1].map(|partition| HashSet::from([partition]));
+        consumer.change(Assignment::Gained(gained));
+        consumer.change(Assignment::Lost(lost));
+        let ended = loading.reassign(&consumer, &Shutdown::never()).await;
+        assert!(matches!(ended, Err(LoadError::Intent { partition: 0, .. })), "{ended:?}");
+        assert_eq!(loading.lanes.partitions().count(), 0);
+        consumer.close().await;
     }
 }

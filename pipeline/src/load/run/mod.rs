@@ -135,8 +135,8 @@ impl Loading {
                 () = shutdown.requested() => return Ok(()),
                 Some(done) = self.inserts.join_next() => {
                     // A change that came while it was under way is older than its end.
-                    self.reassign(consumer, shutdown).await?;
-                    self.finish_insert(done)?;
+                    let reassigned = self.reassign(consumer, shutdown).await;
+                    reassigned.and(self.finish_insert(done))?;
                 }
                 () = consumer.changed() => self.reassign(consumer, shutdown).await?,
                 received = consumer.recv() => {
