@@ -1,7 +1,11 @@
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, future::Future, pin::pin, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use clickhouse::{Client, Compression, Row, RowOwned, RowRead};
+use clickhouse::{
+    Client, Compression, Row, RowOwned, RowRead, error::Error as LibError,
+    insert_formatted::InsertFormatted,
+};
+use futures_util::{Stream, StreamExt as _};
 
 use super::{ClickHouseError, TlsOptions, tls};
 
@@ -153,48 +157,37 @@ impl ClickHouse {
 
     /// Streams `body` to an `INSERT … FORMAT …` statement, with settings for this one insert.
     ///
-    /// Ends when the server has stored it all, or after `timeout`. Dropping the future aborts the insert, which leaves
-    /// either everything or nothing stored.
+    /// Ends when the server has stored it all, or after `timeout`. Dropping the future aborts the
+    /// insert, and so does an error of the body: either everything or nothing is stored then.
     ///
     /// # Errors
     ///
-    /// [`ClickHouseError`]; after a time-out or a lost connection it is unknown whether the rows
-    /// were stored, and a repeated insert needs the same deduplication token.
-    pub async fn insert(
+    /// That of the body, or [`ClickHouseError`]; after a time-out or a lost connection it is unknown
+    /// whether the rows were stored, and a repeated insert needs the same deduplication token.
+    pub async fn insert<E: From<ClickHouseError>>(
         &self,
         sql: &str,
         settings: &[(&str, &str)],
-        body: Vec<Bytes>,
+        body: impl Stream<Item = Result<Bytes, impl Into<E>>>,
         timeout: Duration,
-    ) -> Result<(), ClickHouseError> {
+    ) -> Result<(), E> {
         let insert = self.client.insert_formatted_with(sql);
         let insert = insert.with_timeouts(Some(SEND_TIMEOUT), None);
         let mut insert = settings
             .iter()
             .fold(insert, |insert, (name, value)| insert.with_setting(*name, *value));
         let sending = async {
-            // Small pieces in small packets would each wait for the other side's delayed answer.
-            let mut gathered = BytesMut::new();
-            for chunk in body {
-                let is_small = chunk.len() < SMALL_BYTES;
-                let is_full = !is_small || gathered.len() + chunk.len() > GATHER_BYTES;
-                if is_full && !gathered.is_empty() {
-                    insert.send(gathered.split().freeze()).await?;
-                }
-                if is_small {
-                    gathered.extend_from_slice(&chunk);
-                } else {
-                    insert.send(chunk).await?;
-                }
-            }
-            if !gathered.is_empty() {
-                insert.send(gathered.freeze()).await?;
-            }
-            insert.end().await
+            let done = match send_all(&mut insert, body).await? {
+                Ok(()) => insert.end().await,
+                // No more is taken: the server may have answered to what it has.
+                Err(error @ LibError::Network(_)) => Err(insert.end().await.err().unwrap_or(error)),
+                Err(error) => Err(error),
+            };
+            done.map_err(|error| ClickHouseError::new(&self.url, SEND_TIMEOUT, error).into())
         };
         match tokio::time::timeout(timeout, sending).await {
-            Ok(sent) => sent.map_err(|error| ClickHouseError::new(&self.url, SEND_TIMEOUT, error)),
-            Err(_) => Err(ClickHouseError::TimedOut { url: self.url.clone(), timeout }),
+            Ok(sent) => sent,
+            Err(_) => Err(ClickHouseError::TimedOut { url: self.url.clone(), timeout }.into()),
         }
     }
 
@@ -209,6 +202,36 @@ impl ClickHouse {
             Err(_) => {
                 Err(ClickHouseError::TimedOut { url: self.url.clone(), timeout: self.timeout })
             }
+        }
+    }
+}
+
+/// Sends a body as far as it is taken. An error of its own is the outer one.
+async fn send_all<E>(
+    insert: &mut InsertFormatted,
+    body: impl Stream<Item = Result<Bytes, impl Into<E>>>,
+) -> Result<Result<(), LibError>, E> {
+    let mut body = pin!(body);
+    // Small pieces in small packets would each wait for the other side's delayed answer.
+    let mut gathered = BytesMut::new();
+    loop {
+        let chunk = body.next().await.transpose().map_err(Into::into)?;
+        let small = chunk.as_ref().filter(|chunk| chunk.len() < SMALL_BYTES);
+        let fits = |small: &Bytes| gathered.len() + small.len() <= GATHER_BYTES;
+        if !small.is_some_and(fits)
+            && !gathered.is_empty()
+            && let Err(error) = insert.send(gathered.split().freeze()).await
+        {
+            return Ok(Err(error));
+        }
+        match (small, &chunk) {
+            (Some(small), _) => gathered.extend_from_slice(small),
+            (None, Some(large)) => {
+                if let Err(error) = insert.send(large.clone()).await {
+                    return Ok(Err(error));
+                }
+            }
+            (None, None) => return Ok(Ok(())),
         }
     }
 }

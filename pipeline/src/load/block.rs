@@ -73,6 +73,9 @@ pub struct Block {
     pub messages: Vec<Message>,
     /// The intent to insert it, where that is committed.
     pub(crate) declared: Option<Intent>,
+    /// Whether it was begun before, by this owner or the one before, and nobody knows how that ended: it
+    /// is inserted as it is then, or not at all.
+    pub(crate) may_be_stored: bool,
 }
 
 impl Block {
@@ -88,6 +91,7 @@ impl Block {
             end: 0,
             messages: Vec::new(),
             declared: None,
+            may_be_stored: false,
         }
     }
 
@@ -125,6 +129,12 @@ impl Block {
     /// Whether a message of this schema, if any, goes with the others.
     fn takes(&self, schema: Option<Fingerprint>) -> bool {
         schema.is_none() || self.schema.is_none() || self.schema == schema
+    }
+
+    /// Whether it has several messages, and nothing of it may be stored: what was, under the token of
+    /// the whole, would be stored again under those of its halves.
+    pub(crate) fn can_be_halved(&self) -> bool {
+        self.messages.len() > 1 && !self.may_be_stored
     }
 
     /// Two blocks of about half of the messages each, to be declared anew; `None` of a single one.
@@ -193,6 +203,7 @@ impl BlockPlanner {
             resuming.at_end = None;
             if block.last == resuming.intent.last {
                 block.declared = Some(resuming.intent).filter(|intent| intent.is_of(block));
+                block.may_be_stored = block.declared.is_some();
                 self.resuming.remove(&partition);
                 self.cut(partition, cut);
             }

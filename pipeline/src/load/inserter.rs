@@ -5,7 +5,6 @@ use std::{
 };
 
 use arrow::datatypes::{Schema, SchemaRef};
-use bytes::Bytes;
 use volley_core::{
     fingerprint::Fingerprint,
     layout,
@@ -14,16 +13,13 @@ use volley_core::{
 
 use super::{
     Block, LoadOptions,
-    body::{Ingredients, body},
+    body::{Body, Ingredients},
     intent::Intent,
     options::InsertProblem,
     table::Table,
     timeouts::insert_timeout,
 };
-use crate::{
-    clickhouse::{ErrorKind, Servers},
-    kafka::KafkaError,
-};
+use crate::{clickhouse::Servers, kafka::KafkaError};
 
 /// How an insert ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +50,7 @@ struct Request<'a> {
     fingerprint: Fingerprint,
     schema: &'a Schema,
     settings: &'a [(&'a str, &'a str)],
-    body: &'a [Bytes],
+    body: &'a Body,
 }
 
 impl Inserter {
@@ -90,10 +86,11 @@ impl Inserter {
     }
 
     /// Inserts a block as one statement; where a server fails for a reason that may pass, on the next
-    /// one, with the same token. An error that may pass is that of the last of them.
+    /// one, with the same token. An error that may pass is that of the last of them; the block says
+    /// whether it may be stored by then.
     pub(crate) async fn insert(
         &self,
-        block: &Block,
+        block: &mut Block,
         schema: &SchemaRef,
     ) -> Result<Inserted, InsertProblem> {
         let Some(fingerprint) = block.schema.filter(|_| block.n_rows > 0) else {
@@ -104,19 +101,9 @@ impl Inserter {
             Some(_) => Cow::Owned(with_origin(schema).map_err(InsertProblem::Provenance)?),
             None => Cow::Borrowed(schema),
         };
-        let body = {
-            let ingredients = Ingredients {
-                schema: schema.clone(),
-                payloads: block.payloads_with_offsets(),
-                origin,
-            };
-            let limits = self.payload_limits.clone();
-            let making = tokio::task::spawn_blocking(move || body(&ingredients, &limits));
-            match making.await {
-                Ok(body) => body?,
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
-            }
-        };
+        let ingredients =
+            Ingredients { schema: schema.clone(), payloads: block.payloads_with_offsets(), origin };
+        let body = Body::new(ingredients, self.payload_limits.clone()).await;
         let intent = block.declared.unwrap_or_else(|| Intent::of(block));
         let token = intent.token(&self.topic, block.partition);
         let n_rows = block.n_rows.to_string();
@@ -129,14 +116,13 @@ impl Inserter {
             ("min_insert_block_size_rows", n_rows.as_str()),
             ("min_insert_block_size_bytes", "0"),
         ];
-        let request =
-            Request { fingerprint, schema: &all, settings: &settings, body: &body.chunks };
+        let request = Request { fingerprint, schema: &all, settings: &settings, body: &body };
         let mut n_tried = 0;
         loop {
             let index = self.servers.current();
-            match self.insert_on(index, &request).await {
+            match self.insert_on(index, &request, &mut block.may_be_stored).await {
                 Ok(took) => {
-                    return Ok(Inserted::Stored { is_reencoded: body.is_reencoded, took });
+                    return Ok(Inserted::Stored { is_reencoded: body.is_reencoded(), took });
                 }
                 Err(problem) if self.goes_on(index, &problem, &mut n_tried) => {}
                 Err(problem) => return Err(problem),
@@ -153,6 +139,7 @@ impl Inserter {
         &self,
         index: usize,
         request: &Request<'_>,
+        may_be_stored: &mut bool,
     ) -> Result<Duration, InsertProblem> {
         let Request { fingerprint, schema, settings, body } = *request;
         let server = self.servers.get(index).await?;
@@ -161,15 +148,19 @@ impl Inserter {
             let statement: Arc<str> =
                 self.table.statement((index, server), fingerprint, schema).await?;
             let began = Instant::now();
-            match server.insert(&statement, settings, body.to_vec(), self.timeout).await {
-                Ok(()) => return Ok(began.elapsed()),
-                // Someone has changed the table since it was looked at, unless it is a table behind it.
-                Err(error) if error.kind() == ErrorKind::Table && looks_again => {
-                    looks_again = false;
-                    self.table.forget(index, fingerprint);
-                }
-                Err(error) => return Err(error.into()),
+            let body = body.chunks();
+            let problem: InsertProblem =
+                match server.insert(&statement, settings, body, self.timeout).await {
+                    Ok(()) => return Ok(began.elapsed()),
+                    Err(problem) => problem,
+                };
+            *may_be_stored |= problem.is_transient();
+            if !(problem.is_about_table() && looks_again) {
+                return Err(problem);
             }
+            // Someone has changed the table since it was looked at, unless it is a table behind it.
+            looks_again = false;
+            self.table.forget(index, fingerprint);
         }
     }
 

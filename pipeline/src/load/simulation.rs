@@ -237,11 +237,21 @@ impl Member {
 
     /// The insert arrives or not, and what is heard of it is a failure that may pass.
     fn fail_insert(&mut self, world: &mut World, index: usize, arrives: bool) {
-        let (lane, block) = self.inserting.swap_remove(index);
+        let (lane, mut block) = self.inserting.swap_remove(index);
         if arrives {
             world.insert(&block);
         }
+        block.may_be_stored = true;
         self.lanes.failed(lane, block, self.now, 0.5);
+    }
+
+    /// A gateway on the way takes less at once. What cannot be halved would end the run.
+    fn refuse_size(&mut self, index: usize) {
+        if self.inserting[index].1.can_be_halved() {
+            let (lane, block) = self.inserting.swap_remove(index);
+            let refused = self.lanes.refused(lane, block);
+            assert!(!matches!(refused, Refused::Message(_)));
+        }
     }
 
     /// The answer of an insert comes, or is lost.
@@ -286,6 +296,8 @@ fn simulate(seed: u64, delivery: Delivery) -> World {
                     // The request arrives, its answer does, or both.
                     if rng.random_ratio(1, 5) {
                         member.fail_insert(&mut world, index, rng.random_bool(0.5));
+                    } else if rng.random_ratio(1, 8) {
+                        member.refuse_size(index);
                     } else if rng.random_ratio(3, 4) {
                         member.finish_insert(&mut world, index, rng.random_ratio(3, 4));
                     }

@@ -108,7 +108,8 @@ impl Inserts {
 
     async fn insert_one(&self, statement: &str, body: Bytes) -> Result<(), ClickHouseError> {
         let settings = [("async_insert", "0"), ("insert_deduplicate", "0")];
-        self.server.insert(statement, &settings, vec![body], INSERT_TIMEOUT).await
+        let body = futures_util::stream::iter([Ok::<_, ClickHouseError>(body)]);
+        self.server.insert(statement, &settings, body, INSERT_TIMEOUT).await
     }
 }
 

@@ -15,6 +15,7 @@ mod dev;
 mod dlq;
 mod failover;
 mod full_disk;
+mod gateway;
 mod help;
 mod inspect;
 mod limits;

@@ -1,6 +1,6 @@
 //! Blocks on their way into the table, and the commits before and after.
 
-use std::{sync::Arc, time::Instant};
+use std::{fmt, sync::Arc, time::Instant};
 
 use super::{
     super::{
@@ -54,7 +54,8 @@ impl Loading {
             let inserter = self.inserter.clone();
             let schema = self.schemas.of(&block);
             self.inserts.spawn(async move {
-                let result = inserter.insert(&block, &schema).await;
+                let mut block = block;
+                let result = inserter.insert(&mut block, &schema).await;
                 Done { lane, block, result, queryable_at: Instant::now() }
             });
         }
@@ -74,6 +75,13 @@ impl Loading {
         {
             let dead_letters = dead_letters.clone();
             self.refuse(lane, block, cause, dead_letters);
+            return Ok(());
+        }
+        if let Err(problem) = &result
+            && problem.is_too_large()
+            && block.can_be_halved()
+        {
+            self.halve(lane, block, problem);
             return Ok(());
         }
         let result = match result {
@@ -155,24 +163,26 @@ impl Loading {
 
     /// Looks for the message at fault, and puts it aside when it is found.
     fn refuse(&mut self, lane: LaneId, block: Block, cause: Cause, dead_letters: Arc<DeadLetters>) {
+        if let Some(block) = self.halve(lane, block, &cause) {
+            self.inserts.spawn(async move {
+                let result = put_all_aside(&dead_letters, &block, &cause).await;
+                Done { lane, block, result, queryable_at: Instant::now() }
+            });
+        }
+    }
+
+    /// Tries the halves of a block that was refused; `Some` where it is a single message, and still this
+    /// member's.
+    fn halve(&mut self, lane: LaneId, block: Block, why: &dyn fmt::Display) -> Option<Block> {
         let Block { partition, first, last, .. } = block;
         match self.lanes.refused(lane, block) {
             Refused::Again => {
-                tracing::warn!(
-                    partition,
-                    first,
-                    last,
-                    "insert refused, trying its halves: {cause}"
-                );
+                tracing::warn!(partition, first, last, "insert refused, trying its halves: {why}");
             }
             Refused::Lost(block) => self.n_inflight_bytes -= block.n_bytes,
-            Refused::Message(block) => {
-                self.inserts.spawn(async move {
-                    let result = put_all_aside(&dead_letters, &block, &cause).await;
-                    Done { lane, block, result, queryable_at: Instant::now() }
-                });
-            }
+            Refused::Message(block) => return Some(block),
         }
+        None
     }
 
     fn insert_error(

@@ -24,6 +24,8 @@ enum Mode {
     Swallow,
     /// Requests whose first line has this text are answered as a server with too many parts does.
     Refuse(&'static str),
+    /// Inserts of more bytes are answered as a gateway does that takes no more.
+    Limit(usize),
 }
 
 /// One life of the listener.
@@ -78,6 +80,12 @@ impl Proxy {
         self.serve(Mode::Refuse(text));
     }
 
+    /// Breaks all connections; from now on inserts of more bytes, head and framing included, get a 413.
+    pub(crate) fn limit(&mut self, n_bytes: usize) {
+        self.cut();
+        self.serve(Mode::Limit(n_bytes));
+    }
+
     /// Connections taken since the proxy stalled.
     pub(crate) fn n_swallowed(&self) -> usize {
         self.serving.as_ref().map_or(0, |serving| serving.open.lock().unwrap().len())
@@ -127,7 +135,8 @@ fn connect(
     open.push(server.try_clone()?);
     match mode {
         Mode::Refuse(text) => pipe_others(client.try_clone()?, server.try_clone()?, text),
-        _ => pipe(client.try_clone()?, server.try_clone()?),
+        Mode::Limit(n_bytes) => pipe_small(client.try_clone()?, server.try_clone()?, n_bytes),
+        Mode::Forward | Mode::Swallow => pipe(client.try_clone()?, server.try_clone()?),
     }
     pipe(server, client);
     Ok(())
@@ -152,6 +161,36 @@ fn pipe_others(mut client: TcpStream, mut server: TcpStream, text: &'static str)
             if is_refused || server.write_all(&bytes[..n]).is_err() {
                 break;
             }
+        }
+        let _ = client.shutdown(Shutdown::Both);
+        let _ = server.shutdown(Shutdown::Write);
+    });
+}
+
+/// Copies requests but inserts of more than so many bytes.
+fn pipe_small(mut client: TcpStream, mut server: TcpStream, n_bytes: usize) {
+    const PAGE: &str = "<html><head><title>413 Request Entity Too Large</title></head></html>";
+    thread::spawn(move || {
+        let (mut bytes, mut request) = (vec![0; 64 * 1024], Vec::new());
+        while let Ok(n) = client.read(&mut bytes)
+            && n > 0
+        {
+            request.extend_from_slice(&bytes[..n]);
+            let is_insert =
+                String::from_utf8_lossy(&request).contains("insert_deduplication_token");
+            // Kept until it is whole.
+            if is_insert && !request.ends_with(b"\r\n0\r\n\r\n") {
+                continue;
+            }
+            if is_insert && request.len() > n_bytes {
+                let head = "HTTP/1.1 413 Request Entity Too Large\r\nConnection: close";
+                let _ = write!(client, "{head}\r\nContent-Length: {}\r\n\r\n{PAGE}", PAGE.len());
+                break;
+            }
+            if server.write_all(&request).is_err() {
+                break;
+            }
+            request.clear();
         }
         let _ = client.shutdown(Shutdown::Both);
         let _ = server.shutdown(Shutdown::Write);
