@@ -28,6 +28,7 @@ mod schemas;
 mod security;
 mod storms;
 mod types;
+mod views;
 mod volley;
 
 use std::{process::ExitCode, sync::Arc};
@@ -57,6 +58,7 @@ const CASES: &[&[Case]] = &[
     dead_letters::CASES,
     letters::CASES,
     poison::CASES,
+    views::CASES,
     security::CASES,
     binary_security::CASES,
 ];
