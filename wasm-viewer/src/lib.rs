@@ -185,7 +185,7 @@ mod tests {
     }
 
     fn open(payload: &[u8]) -> Payload {
-        Payload { view: View::open(payload.to_vec(), None).unwrap() }
+        Payload { view: View::open(payload.to_vec(), None).unwrap(), what_if: None }
     }
 
     fn parsed(text: &str) -> Value {
