@@ -258,6 +258,8 @@ impl Member {
     fn finish_insert(&mut self, world: &mut World, index: usize, has_answer: bool) {
         let is_stored = world.insert(&self.inserting[index].1);
         if !has_answer {
+            // Whatever comes back now, it got through.
+            self.inserting[index].1.may_be_stored = true;
             return;
         }
         let (lane, block) = self.inserting.swap_remove(index);
