@@ -69,7 +69,7 @@ pub(super) fn parse(text: &str) -> (Option<u16>, String) {
     let said = words.to_ascii_lowercase();
     let said = said.strip_prefix("error ").unwrap_or(&said);
     let begins = |start: &&str| said.starts_with(*start);
-    let named = || STATUSES.iter().find(|(.., names)| names.iter().any(|name| begins(&name)));
+    let named = || STATUSES.iter().find(|(.., names)| names.iter().any(begins));
     let status = number(said).or_else(|| named().map(|(status, ..)| *status));
     (status, words)
 }
@@ -108,10 +108,9 @@ mod tests {
         check("<HTML><Title>Error 413 (Too Large)!!1</title>", Some(413), ErrorKind::TooLarge);
         for (status, _, names) in STATUSES {
             check(&format!("{status} Whatever"), Some(*status), kind(Some(*status)));
-            names.iter().for_each(|name| {
-                let status = parse(name).0;
-                assert_ne!(kind(status), ErrorKind::Transient, "{name}");
-            });
+            for name in *names {
+                assert_ne!(kind(parse(name).0), ErrorKind::Transient, "{name}");
+            }
             assert!(!way_out(Some(*status)).is_empty());
         }
         check("There is no handle /x\n\nUse / or /ping", Some(404), ErrorKind::Configuration);

@@ -72,13 +72,13 @@ pub(crate) fn create_topic(
         .request_timeout(Some(options.timeout))
         .operation_timeout(Some(options.timeout));
     let results = runtime.block_on(admin.create_topics([&new], &admin_options));
-    let results = results.map_err(|error| match is_unanswered(&error) {
-        true => KafkaError::Unreachable {
-            brokers: options.brokers.clone(),
-            timeout: options.timeout,
-            reason: error.to_string(),
-        },
-        false => failed(error.to_string()),
+    let results = results.map_err(|error| {
+        let reason = error.to_string();
+        if !is_unanswered(&error) {
+            return failed(reason);
+        }
+        let KafkaOptions { brokers, timeout, .. } = options.clone();
+        KafkaError::Unreachable { brokers, timeout, reason }
     });
     match results?.into_iter().next() {
         Some(Ok(_)) => tracing::info!(topic, partitions = n_partitions, "created topic"),
