@@ -243,9 +243,16 @@ fn extreme_rows(array: &dyn Array, rows: &Rows) -> Option<(usize, usize)> {
             let values = array.as_boolean();
             by(rows.iter(), |row| values.value(row))
         }
-        (DataType::Float16 | DataType::Float32 | DataType::Float64, _) => {
-            let value = |row| Float(float_at(array, row));
-            by(rows.iter().filter(|&row| !float_at(array, row).is_nan()), value)
+        (DataType::Float16, _) => {
+            floats(rows, array.as_primitive::<Float16Type>().values(), |value| value.to_f64())
+        }
+        (DataType::Float32, _) => floats(rows, data.buffer(0), |value: f32| f64::from(value)),
+        (DataType::Float64, _) => floats(rows, data.buffer(0), |value: f64| value),
+        (DataType::Utf8 | DataType::Binary, _) => {
+            by(rows.iter(), spans(data.buffer::<i32>(0), data.buffers().get(1)?))
+        }
+        (DataType::LargeUtf8 | DataType::LargeBinary, _) => {
+            by(rows.iter(), spans(data.buffer::<i64>(0), data.buffers().get(1)?))
         }
         (DataType::UInt8, _) => by(rows.iter(), at::<u8>(data.buffer(0))),
         (DataType::UInt16, _) => by(rows.iter(), at::<u16>(data.buffer(0))),
@@ -264,6 +271,20 @@ fn extreme_rows(array: &dyn Array, rows: &Rows) -> Option<(usize, usize)> {
 
 fn at<T: ArrowNativeType>(values: &[T]) -> impl Fn(usize) -> T {
     |row| values[row]
+}
+
+/// Each value between its offsets.
+fn spans<'a, O: ArrowNativeType>(offsets: &'a [O], values: &'a [u8]) -> impl Fn(usize) -> &'a [u8] {
+    |row| &values[offsets[row].as_usize()..offsets[row + 1].as_usize()]
+}
+
+fn floats<T: Copy>(
+    rows: &Rows,
+    values: &[T],
+    widened: impl Fn(T) -> f64,
+) -> Option<(usize, usize)> {
+    let value = |row: usize| widened(values[row]);
+    by(rows.iter().filter(|&row| !value(row).is_nan()), |row| Float(value(row)))
 }
 
 fn by<T: PartialOrd>(
