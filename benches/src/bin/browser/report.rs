@@ -119,8 +119,8 @@ fn size(bytes: usize) -> String {
 
 fn three_digits(value: f64) -> String {
     let digits = match value {
-        v if v < 10.0 => 2,
-        v if v < 100.0 => 1,
+        v if v < 9.995 => 2,
+        v if v < 99.95 => 1,
         _ => 0,
     };
     format!("{value:.digits$}")
