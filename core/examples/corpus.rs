@@ -1,8 +1,13 @@
 //! `cargo run -p volley-core --example corpus -- FOLDER`: the payloads that the mutation tests damage,
 //! two batches of each schema with each codec in each framing, for the tests of the page.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
-// The modules of tests, where what does not work says so in a panic.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "the modules of tests"
+)]
 
 #[path = "../tests/arbitrary/mod.rs"]
 mod arbitrary;
