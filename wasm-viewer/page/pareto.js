@@ -51,7 +51,10 @@ function axis(values, from, to) {
   return { place, ticks };
 }
 
-const short = (value) => (value >= 1000 ? `${Number((value / 1000).toPrecision(3))}k` : String(Number(value.toPrecision(3))));
+const short = (value) => {
+  const [unit, name] = value >= 1e6 ? [1e6, "M"] : value >= 1000 ? [1000, "k"] : [1, ""];
+  return Number((value / unit).toPrecision(3)) + name;
+};
 
 /**
  * The chart of `points`, `{ x, y, series, isHollow, isFront, title }` each, so many pixels wide. Two of

@@ -268,6 +268,17 @@ mod tests {
         assert_eq!(payload.export_part(0, 0, "csv").unwrap_or_default(), b"device,n\n");
     }
 
+    /// Measuring asks a clock that only browsers have.
+    #[test]
+    fn what_if_knows_nothing_before_it_measures() {
+        let mut payload = open(&payload());
+        assert_eq!(payload.what_if_report("bytes").unwrap_or_default(), "null");
+        payload.what_if_start(0, 1000.0);
+        let report = parsed(&payload.what_if_report("cpu").unwrap_or_default());
+        assert_eq!((&report["rows"], &report["points"]), (&json!(0), &json!([])));
+        assert_eq!(payload.what_if_message(0).unwrap_or_default(), [0; 0]);
+    }
+
     #[test]
     fn lists_of_the_map_are_of_one_length() {
         let mut map = open(&payload()).map();
