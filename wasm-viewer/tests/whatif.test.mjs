@@ -165,11 +165,11 @@ test("sizes are those that volley tune says of the same file", async () => {
   const folder = fs.mkdtempSync(path.join(FIXTURES, "tune-"));
   const input = path.join(folder, "few.arrows");
   fs.writeFileSync(input, fixture("few.arrows"));
-  const flags = ["tune", "--input", input, "--sweep", "--dictionaries", "--budget", "10m", "--format", "json", "--codecs", "none,lz4,zstd:1,zstd:3,zstd:6,zstd:9,zstd:19", "--rows-per-batch", "10,200,1000"];
+  const flags = ["tune", "--input", input, "--sweep", "--dictionaries", "--budget", "30s", "--format", "json", "--codecs", "none,lz4,zstd:1,zstd:3,zstd:6,zstd:9,zstd:19", "--rows-per-batch", "10,1000"];
   const told = JSON.parse(execFileSync(binary, flags, { maxBuffer: 1 << 26 }));
   fs.rmSync(folder, { recursive: true });
   const { points } = told;
-  assert.equal(points.length, 3 * 7 * 2);
+  assert.equal(points.length, 2 * 7 * 2);
   const native = JSON.parse(fixture("what-if.json"));
   for (const { rows, codec, dictionary, bytes_per_row, largest_payload } of points) {
     const name = `${rows} rows, ${codec}${dictionary ? ", dictionaries" : ""}`;
