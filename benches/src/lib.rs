@@ -5,6 +5,7 @@
 
 pub mod case;
 mod data;
+pub mod exit;
 pub mod formats;
 pub mod machine;
 pub mod pyarrow;

@@ -1,7 +1,8 @@
 //! What a measurement was made on. No host name: it would say nothing to others.
 
-use std::{fs, thread};
+use std::{fs, path::PathBuf, thread};
 
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 /// The machine, as far as it matters for numbers.
@@ -41,12 +42,24 @@ impl Machine {
     }
 
     /// A folder's name for results of a day on this machine: `2026-11-22-2-intel-xeon`.
-    pub fn folder(&self) -> String {
+    fn folder(&self) -> String {
         let words = self.cpu.split(|c: char| !c.is_ascii_alphanumeric());
         let words = words.filter(|word| !matches!(*word, "" | "R" | "TM" | "CPU" | "Processor"));
         let cpu = words.take(2).collect::<Vec<_>>().join("-").to_lowercase();
         let today = jiff::Timestamp::now().strftime("%Y-%m-%d");
         format!("{today}-{}-{cpu}", self.n_cpus)
+    }
+
+    /// The folder for a run's results: `out`, or the day's in `benches/results`. It is there then.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be made.
+    pub fn results(&self, out: Option<PathBuf>) -> Result<PathBuf> {
+        let results = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("results");
+        let out = out.unwrap_or_else(|| results().join(self.folder()));
+        fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
+        Ok(out)
     }
 
     /// A sentence.

@@ -264,14 +264,13 @@ pub(crate) fn compare(args: &[OsString]) -> Result<()> {
 
 pub(crate) fn tune_regret(quick: bool) -> Result<()> {
     let features = features([])?;
-    let mut regret = Run::cargo()
+    Run::cargo()
         .args(["run", "--release", "--package", "volley-benches", "--bin", "tune-regret"])
         .args(features)
-        .dir(&workspace_root());
-    if quick {
-        regret = regret.env("VOLLEY_BENCH_QUICK", "1");
-    }
-    regret.go()
+        .args(["--"])
+        .args(quick.then_some("--quick"))
+        .dir(&workspace_root())
+        .go()
 }
 
 pub(crate) fn ci() -> Result<()> {

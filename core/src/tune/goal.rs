@@ -2,7 +2,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use serde::Serialize;
 
-use super::{Point, Samples, Size};
+use super::{Point, Samples, Size, Trial};
 
 /// Points whose costs differ by less than this part are as good as each other; of those, the one
 /// with the fewest rows wins: its rows wait least, and least is lost or repeated with a message.
@@ -107,6 +107,18 @@ pub struct Measured {
 }
 
 impl Measured {
+    /// A point of which no time is known yet.
+    pub fn new(point: Point, size: Size) -> Self {
+        let none = Samples::default;
+        Self { point, size, encode: none(), decode: none(), insert: none(), delivery: none() }
+    }
+
+    /// Adds what a trial gave.
+    pub fn push(&mut self, trial: &Trial) {
+        self.encode.push(trial.encode_ns);
+        self.decode.push(trial.decode_ns);
+    }
+
     /// Bytes a row.
     pub fn bytes_per_row(&self) -> f64 {
         self.size.bytes_per_row()
@@ -229,14 +241,7 @@ mod tests {
         let point = Point { rows, codec, framing: Framing::Stream, dictionary: false };
         let bytes = bytes_per_row * rows as u64;
         let size = Size { rows: rows as u64, bytes, largest: bytes as usize };
-        let mut measured = Measured {
-            point,
-            size,
-            encode: Samples::default(),
-            decode: Samples::default(),
-            insert: Samples::default(),
-            delivery: Samples::default(),
-        };
+        let mut measured = Measured::new(point, size);
         measured.encode.push(encode_ns);
         measured.decode.push(10.0);
         measured

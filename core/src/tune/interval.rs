@@ -14,9 +14,14 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// The farther end of the interval, as a part of the median.
+    /// From the median to the farther end.
+    pub fn reach(&self) -> f64 {
+        (self.high - self.median).max(self.median - self.low)
+    }
+
+    /// The same as a part of the median.
     pub fn spread(&self) -> f64 {
-        let reach = (self.high - self.median).max(self.median - self.low);
+        let reach = self.reach();
         if reach <= 0.0 { 0.0 } else { reach / self.median }
     }
 }

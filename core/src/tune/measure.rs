@@ -9,8 +9,15 @@ use crate::{
     layout,
 };
 
+/// Work before any is timed: the encoder's buffers and the allocator's pages are there after a few
+/// payloads, as in a producer that runs, and not after one.
+const WARM_UP: Duration = Duration::from_millis(3);
+
 /// Shorter passes are repeated until they take so long together, because clocks are coarse.
-const MIN_TRIAL: Duration = Duration::from_millis(2);
+const MIN_TRIAL: Duration = Duration::from_millis(5);
+
+/// What a trial takes at least, with room for one more pass.
+pub(super) const LEAST_TRIAL: Duration = Duration::from_millis(12);
 
 /// Most passes of a trial, also where the clock stands still.
 const MAX_PASSES: u32 = 64;
@@ -63,7 +70,8 @@ pub enum MeasureError {
     Decode(#[from] DecodeError),
 }
 
-/// Encodes and decodes the windows of a point, after one of each as a warm-up.
+/// Encodes and decodes the windows of a point, after a warm-up: so many of them as take 3 ms, or each
+/// once.
 ///
 /// Looks at the clock between payloads: past the deadline it gives up and returns `None`, late by
 /// one payload at most.
@@ -83,18 +91,29 @@ pub fn measure(
     let limits = layout::Options { max_raw_bytes: u64::MAX, ..layout::Options::default() };
     let mut decoder = Decoder::new(limits);
 
+    // In turns, also from the warm-up on: none is encoded twice in a row, which an encoder would
+    // remember.
+    let mut turns = windows.iter().cycle();
     let mut n_rows = 0;
-    for window in windows.iter().take(1) {
+    let mut warm = Duration::ZERO;
+    for window in turns.by_ref().take(windows.len()) {
+        if clock.wall() > task.deadline {
+            return Ok(None);
+        }
+        let began = clock.busy();
         let payload = encoder.encode(std::slice::from_ref(window))?;
         decoder.decode(&payload)?;
         n_rows += window.num_rows();
+        warm += clock.busy().saturating_sub(began);
+        if warm >= WARM_UP {
+            break;
+        }
     }
     let mut size = Size::default();
     let (mut encoding, mut decoding) = (Duration::ZERO, Duration::ZERO);
     let mut rows_timed = 0;
     for pass in 0..MAX_PASSES {
-        // The last window first: its buffers are not those that were compressed last.
-        for window in windows.iter().rev() {
+        for window in turns.by_ref().take(windows.len()) {
             if clock.wall() > task.deadline {
                 return Ok(None);
             }

@@ -125,6 +125,12 @@ impl Space {
         self.len() == 0
     }
 
+    /// Every point, those with the fewest rows first.
+    pub fn points(&self) -> impl Iterator<Item = Point> {
+        let rungs = 0..self.rows.len();
+        rungs.flat_map(move |rung| (0..self.n_arms()).map(move |arm| self.point(arm, rung)))
+    }
+
     /// Combinations of everything but rows.
     pub(super) fn n_arms(&self) -> usize {
         self.codecs.len() * self.framings.len() * self.dictionaries.len()
@@ -181,12 +187,7 @@ mod tests {
             .with_codecs(codecs)
             .with_framings(vec![Framing::Stream, Framing::File])
             .with_dictionaries();
-        let mut points = Vec::new();
-        for arm in 0..space.n_arms() {
-            for rung in 0..space.rows().len() {
-                points.push(space.point(arm, rung).to_string());
-            }
-        }
+        let mut points: Vec<_> = space.points().map(|point| point.to_string()).collect();
         assert_eq!((space.len(), points.len(), &*points[0]), (16, 16, "10 rows, none"));
         assert!(points.contains(&"20 rows, zstd:3, file, dictionaries".to_owned()));
         points.sort();

@@ -58,17 +58,16 @@ mod tests {
     use super::*;
     use crate::{
         codec::{Codec, Framing},
-        tune::{Point, Samples, Size},
+        tune::{Point, Size},
     };
 
     fn measured(rows: usize, bytes: u64, encode_ns: f64) -> Measured {
-        let mut encode = Samples::default();
-        encode.push(encode_ns);
         let point =
             Point { rows, codec: Codec::default(), framing: Framing::Stream, dictionary: false };
-        let none = Samples::default;
         let size = Size { rows: 1, bytes, largest: bytes as usize };
-        Measured { point, size, encode, decode: none(), insert: none(), delivery: none() }
+        let mut measured = Measured::new(point, size);
+        measured.encode.push(encode_ns);
+        measured
     }
 
     #[test]

@@ -169,31 +169,27 @@ impl Sample {
         size_of(&self.windows(point)?, self.schema(point), point.options())
     }
 
-    /// What each column of repeating text would save at a point, the largest saving first; columns
-    /// that would cost more are left out.
+    /// What each column of repeating text would save at a point, or cost more. Each is measured when it
+    /// is asked for, which encodes the windows once.
     ///
     /// # Errors
     ///
     /// [`EncodeError`].
-    pub fn dictionary_savings(&self, point: &Point) -> Result<Vec<DictionarySaving>, EncodeError> {
+    pub fn dictionary_savings(
+        &self,
+        point: &Point,
+    ) -> Result<impl Iterator<Item = Result<DictionarySaving, EncodeError>>, EncodeError> {
+        let (rows, options) = (point.rows, point.options());
         let before = self.size(&Point { dictionary: false, ..*point })?;
-        let mut savings = Vec::new();
-        for column in &self.repeating {
+        Ok(self.repeating.iter().map(move |column| {
+            let name = column.1.name().clone();
             let column = std::slice::from_ref(column);
-            let windows = self.spread(point.rows).map(|window| self.window(&window, column));
+            let windows = self.spread(rows).map(|window| self.window(&window, column));
             let windows = windows.collect::<Result<Vec<_>, _>>()?;
             let schema = with_fields(self.rows.schema_ref(), column);
-            let after = size_of(&windows, schema, point.options())?;
-            if after.bytes < before.bytes {
-                savings.push(DictionarySaving {
-                    column: column[0].1.name().clone(),
-                    before,
-                    after,
-                });
-            }
-        }
-        savings.sort_by_key(|saving| saving.after.bytes);
-        Ok(savings)
+            let after = size_of(&windows, schema, options)?;
+            Ok(DictionarySaving { column: name, before, after })
+        }))
     }
 
     fn spread(&self, rows: usize) -> impl Iterator<Item = RecordBatch> {
@@ -384,11 +380,13 @@ mod tests {
             let payload = encode(window, CodecOptions::default()).unwrap();
             assert_eq!(decode(&payload).unwrap(), std::slice::from_ref(window));
         }
-        let savings = sample.dictionary_savings(&point(50, false)).unwrap();
+        let point = point(50, false);
+        let savings = sample.dictionary_savings(&point).unwrap();
+        let savings: Vec<_> = savings.map(Result::unwrap).collect();
         assert_eq!(savings.len(), 1);
         assert_eq!(
             (&*savings[0].column, savings[0].after),
-            ("word", sample.size(&point(50, true)).unwrap())
+            ("word", sample.size(&Point { dictionary: true, ..point }).unwrap())
         );
     }
 

@@ -1,7 +1,8 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    Goal, Measured, Point, Recommendation, Samples, Space, Task, Trial, sample::rows_of_trial,
+    Goal, Interval, Measured, Objective, Point, Recommendation, Space, Task, Trial,
+    measure::LEAST_TRIAL, sample::rows_of_trial,
 };
 
 /// Every so many rungs of rows are looked at first.
@@ -11,10 +12,14 @@ const COARSE_STEP: usize = 3;
 /// refined.
 const HOPELESS: f64 = 1.5;
 
+/// Arms that are this much dearer than the cheapest at some rows are not tried at more rows, where
+/// what batches cost by themselves makes even less of a difference.
+const FAR: f64 = 4.0;
+
 /// Arms that are left when the halving ends.
 const FINALISTS: usize = 3;
 
-/// What an interval has to be within, as a part of its median.
+/// What the intervals of encoding and decoding together have to be within, as a part of both.
 const TIGHT: f64 = 0.02;
 
 /// Fewer trials have no interval, more do not help.
@@ -25,9 +30,6 @@ const CAUTION: f64 = 1.5;
 
 /// A codec of which nothing is known is expected to be this much slower than the one before it.
 const STEP_UP: f64 = 4.0;
-
-/// The least that a trial is expected to take: short ones are repeated.
-const LEAST: Duration = Duration::from_millis(5);
 
 /// Finds the best point without measuring all of them.
 ///
@@ -76,7 +78,11 @@ impl Search {
         for rung in search.coarse_rungs() {
             search.queue.extend(search.alive.iter().map(|&arm| (arm, rung)));
         }
-        search.queue.extend(search.default_place());
+        // Early, so that however small the budget, what one would do untold is among what is known;
+        // not at first, because then nobody knows how long it takes.
+        if let Some(place) = search.default_place() {
+            search.queue.insert(search.queue.len().min(1), place);
+        }
         search
     }
 
@@ -106,7 +112,7 @@ impl Search {
                 return None;
             }
             match self.queue.pop_front() {
-                Some(place) if self.is_settled(place) => {}
+                Some(place) if self.is_settled(place) || self.is_far(place) => {}
                 Some(place) if self.expected(place) > self.end - now => self.given_up.push(place),
                 Some((arm, rung)) => {
                     let point = self.space.point(arm, rung);
@@ -127,21 +133,13 @@ impl Search {
         };
         let at = self.found.iter().position(|found| (found.arm, found.rung) == place);
         let at = at.unwrap_or_else(|| {
-            let measured = Measured {
-                point: task.point,
-                size: trial.size,
-                encode: Samples::default(),
-                decode: Samples::default(),
-                insert: Samples::default(),
-                delivery: Samples::default(),
-            };
+            let measured = Measured::new(task.point, trial.size);
             let (arm, rung) = place;
             self.found.push(Found { arm, rung, measured, wall_ns: trial.wall_ns });
             self.found.len() - 1
         });
         let found = &mut self.found[at];
-        found.measured.encode.push(trial.encode_ns);
-        found.measured.decode.push(trial.decode_ns);
+        found.measured.push(&trial);
         found.wall_ns = found.wall_ns.max(trial.wall_ns);
     }
 
@@ -225,6 +223,26 @@ impl Search {
         self.given_up.contains(&place) || self.found.iter().any(is_too_large)
     }
 
+    /// Whether a place is not worth a first look, by what its arm costs at the rows looked at before.
+    fn is_far(&self, place: (usize, usize)) -> bool {
+        let (arm, rung) = place;
+        let before = rung.saturating_sub(1) / COARSE_STEP * COARSE_STEP;
+        // At the fewest rows, messages cost more than codecs.
+        let is_first = self.stage == Stage::Coarse && before > 0;
+        if !is_first || self.default_place() == Some(place) {
+            return false;
+        }
+        let fitting = self
+            .found
+            .iter()
+            .filter(|found| found.rung == before && self.goal.objection(&found.measured).is_none());
+        let costs = fitting.map(|found| self.goal.cost(&found.measured));
+        let lowest = costs.fold(f64::INFINITY, f64::min);
+        // One that was far before has not been looked at.
+        let own = self.found((arm, before)).map(|found| self.goal.cost(&found.measured));
+        own.is_none_or(|cost| cost > FAR * lowest)
+    }
+
     /// How long a trial is likely to take: as its arm at the nearest rows, or as the arm before it.
     fn expected(&self, (arm, rung): (usize, usize)) -> Duration {
         let nearest = |arm: usize| {
@@ -238,7 +256,7 @@ impl Search {
         let wall_ns = nearest(arm).or_else(before).unwrap_or(0.0);
         let n_rows = rows_of_trial(self.space.rows()[rung]);
         let seconds = wall_ns * n_rows as f64 * CAUTION / 1e9;
-        LEAST.saturating_add(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+        LEAST_TRIAL.saturating_add(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
     }
 
     /// The cheapest point of an arm that will do.
@@ -298,7 +316,8 @@ impl Search {
     }
 
     fn tighten(&self) -> Vec<(usize, usize)> {
-        let loose = self.contenders().into_iter().filter(|found| !found.is_tight());
+        let loose =
+            self.contenders().into_iter().filter(|found| !found.is_tight(self.goal.objective));
         let loose = loose.map(|found| (found.arm, found.rung));
         self.unknown_neighbours().into_iter().chain(loose).collect()
     }
@@ -307,7 +326,8 @@ impl Search {
         let arms = self.space.n_arms();
         let rungs = 0..self.space.rows().len();
         let places = rungs.flat_map(|rung| (0..arms).map(move |arm| (arm, rung)));
-        places.filter(|&place| !self.found(place).is_some_and(Found::is_tight)).collect()
+        let is_tight = |found: &Found| found.is_tight(self.goal.objective);
+        places.filter(|&place| !self.found(place).is_some_and(is_tight)).collect()
     }
 
     /// Keeps the arms that at some number of rows come near the cheapest one there. Their best points
@@ -368,16 +388,13 @@ impl Search {
 }
 
 impl Found {
-    /// Whether more trials would not tell more.
-    fn is_tight(&self) -> bool {
+    /// Whether more trials would not tell more of what the objective asks for: bytes are exact at once.
+    fn is_tight(&self, objective: Objective) -> bool {
         let n = self.measured.encode.len();
-        let is_tight = |samples: &Samples| {
-            samples.interval().is_some_and(|interval| interval.spread() <= TIGHT)
-        };
-        n >= REPEATS.end
-            || (n >= REPEATS.start
-                && is_tight(&self.measured.encode)
-                && is_tight(&self.measured.decode))
+        let intervals = [self.measured.encode.interval(), self.measured.decode.interval()];
+        let reach: f64 = intervals.iter().flatten().map(Interval::reach).sum();
+        let is_known = objective == Objective::Bytes || reach <= TIGHT * self.measured.codec_ns();
+        n >= REPEATS.end || (n >= REPEATS.start && is_known)
     }
 }
 

@@ -21,6 +21,11 @@ impl MachineClock {
     pub(super) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
+
+    /// Time until `end`, which is counted from the start.
+    pub(super) fn left(&self, end: Duration) -> Duration {
+        end.saturating_sub(self.elapsed())
+    }
 }
 
 impl Clock for MachineClock {

@@ -20,7 +20,8 @@ use super::{TuneError, clock::MachineClock, payloads};
 use crate::{
     kafka::{
         ClientLog, Delivered, DeliveryObserver, KafkaError, KafkaOptions, Outgoing, Sender,
-        SenderOptions, create, create_topic, delete_topic, is_unanswered, knock, require_topic,
+        SenderOptions, create, create_topic, delete_topic, is_in_process_broker, is_unanswered,
+        require_topic,
     },
     shutdown::Shutdown,
 };
@@ -39,19 +40,21 @@ const INFLIGHT_BYTES: usize = 64_000_000;
 pub(super) struct Deliveries {
     kafka: KafkaOptions,
     topic: String,
+    /// An in-process broker makes its topics by itself and keeps them as long as it lives.
+    is_in_process: bool,
 }
 
 impl Deliveries {
     /// Asks whether the broker is there.
     pub(super) fn connect(kafka: &KafkaOptions) -> Result<Self, TuneError> {
-        knock(kafka)?;
+        let is_in_process = is_in_process_broker(kafka)?;
         let topic = format!("volley-tune-{:016x}", rand::random::<u64>());
-        Ok(Self { kafka: kafka.clone(), topic })
+        Ok(Self { kafka: kafka.clone(), topic, is_in_process })
     }
 
     /// Sends payloads of each point in turn and waits for them at the other end, until the deadline:
     /// ns a row. The first of each point is a warm-up. The topic is gone at the end, however that
-    /// comes; but that of an in-process broker, which keeps its topics as long as it lives.
+    /// comes.
     pub(super) fn measure(
         self,
         sample: &Sample,
@@ -61,6 +64,12 @@ impl Deliveries {
         shutdown: &Shutdown,
         runtime: &Handle,
     ) -> Result<Vec<(Point, f64)>, TuneError> {
+        if clock.left(deadline).is_zero() {
+            return Ok(Vec::new());
+        }
+        if self.is_in_process {
+            return self.deliver(sample, points, (clock, deadline), shutdown);
+        }
         create_topic(&self.kafka, &self.topic, 1, runtime)?;
         let result = self.deliver(sample, points, (clock, deadline), shutdown);
         let deleted = delete_topic(&self.kafka, &self.topic, runtime);
@@ -78,7 +87,8 @@ impl Deliveries {
     ) -> Result<Vec<(Point, f64)>, TuneError> {
         let mut trains = Vec::with_capacity(points.len());
         for point in points {
-            let (payloads, n_rows) = payloads(sample, point, DELIVERY_ROWS)?;
+            let encoded = payloads(sample, point, DELIVERY_ROWS, (clock, deadline))?;
+            let Some((payloads, n_rows)) = encoded else { return Ok(Vec::new()) };
             if payloads.iter().all(|payload| payload.len() < REQUEST_BYTES) {
                 trains.push((*point, payloads, n_rows));
             }
@@ -105,9 +115,8 @@ impl Deliveries {
                         MessageHeaders::describe(payload, sample.rows(), fingerprint, None);
                     sender.send(Outgoing { key: None, payload, headers, n_rows: 0 })?;
                 }
-                sender.flush()?;
-                let left = deadline.saturating_sub(clock.elapsed());
-                if !self.receive(&consumer, payloads, left)? {
+                // What was received was sent: nothing is left to flush.
+                if !self.receive(&consumer, payloads, clock.left(deadline))? {
                     return Ok(measured);
                 }
                 let took = began.elapsed();

@@ -1,7 +1,9 @@
 use std::{
     ffi::OsString,
-    fmt, fs,
-    path::PathBuf,
+    fmt,
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -9,6 +11,7 @@ use arrow::array::RecordBatch;
 use volley_core::{
     batcher::RowBuilder as _,
     decode::{DecodeError, Decoder},
+    head::head,
     headers::{TimeRange, time_column},
     host::{HostBuilder, MetricSet},
     layout,
@@ -30,8 +33,17 @@ const DEFAULT_HOST_ROWS: usize = 1000;
 /// Most bytes of a sample in memory.
 const MAX_SAMPLE_BYTES: usize = 256 << 20;
 
-/// Part of the budget that this machine is watched for.
-const WATCHING: u32 = 4;
+/// Part of the budget that is for reading.
+const READING_SHARE: u32 = 4;
+
+/// What starting to watch this machine takes.
+const STARTING: Duration = Duration::from_millis(250);
+
+/// Bytes of a file that are read first; then as many again, while they hold too few rows.
+const FIRST_READ: u64 = 16 << 20;
+
+/// Rows that are made before their bytes are counted.
+const CHUNK_ROWS: usize = 1 << 16;
 
 /// Time of the first made-up row, so that equal seeds give equal sizes.
 const SYNTHETIC_START_US: i64 = 1_700_000_000_000_000;
@@ -133,7 +145,7 @@ pub(super) struct Gathered {
     pub(super) notes: Vec<String>,
 }
 
-/// Reads the rows. Takes up to a quarter of `budget` for this machine, whose rows come in time.
+/// Reads the rows, in a quarter of `budget` at most: what there is by then is the sample.
 pub(super) fn gather(
     options: &InputOptions,
     budget: Duration,
@@ -144,6 +156,8 @@ pub(super) fn gather(
     let mut gathering = Gathering {
         gathered: Gathered::default(),
         decoder: Decoder::new(options.limits.clone()),
+        deadline: Instant::now() + budget / READING_SHARE,
+        is_cut: false,
         n_wanted: n_rows,
         n_bytes: 0,
         rates: Vec::new(),
@@ -152,35 +166,15 @@ pub(super) fn gather(
     };
     for input in &options.inputs {
         match input {
-            Input::File(path) => {
-                let unread = |source| TuneError::File { path: path.clone(), source };
-                let bytes = fs::read(path).map_err(unread)?;
-                let batches = gathering.decoder.decode(&bytes);
-                let damaged = |source| TuneError::Payload { input: input.to_string(), source };
-                gathering.extend(batches.map_err(damaged)?);
-            }
-            Input::Topic(address) => gathering.topic(input, address, options, budget)?,
-            Input::Host => {
-                let interval = budget / WATCHING / u32::try_from(n_rows).unwrap_or(u32::MAX);
-                let host = HostOptions {
-                    device: None,
-                    metrics: options.metrics,
-                    interval,
-                    n_rows: Some(n_rows as u64),
-                };
-                gathering.pull(&mut HostSource::start(host, shutdown.clone())?, options.metrics);
-                gathering.gathered.notes.push(format!(
-                    "this machine was sampled every {:.1} ms: its values change more from sample to \
-                     sample at longer intervals, which takes more bytes",
-                    interval.as_secs_f64() * 1e3
-                ));
-            }
+            Input::File(path) => gathering.file(input, path, &options.limits)?,
+            Input::Topic(address) => gathering.topic(input, address, options)?,
+            Input::Host => gathering.host(options.metrics, shutdown)?,
             Input::Synthetic => {
                 let synthetic = SyntheticOptions {
                     seed: 1,
                     // A message has one device.
                     n_devices: 1,
-                    n_rows: Some(n_rows as u64),
+                    n_rows: Some(gathering.n_wanted as u64),
                     rate: None,
                     start_us: SYNTHETIC_START_US,
                 };
@@ -195,6 +189,10 @@ pub(super) fn gather(
 struct Gathering {
     gathered: Gathered,
     decoder: Decoder,
+    /// When reading ends.
+    deadline: Instant,
+    /// Whether that came before the rows were there.
+    is_cut: bool,
     /// Rows that are still to come.
     n_wanted: usize,
     n_bytes: usize,
@@ -208,6 +206,14 @@ struct Gathering {
 impl Gathering {
     fn is_full(&self) -> bool {
         self.n_wanted == 0 || self.n_bytes >= MAX_SAMPLE_BYTES
+    }
+
+    fn is_late(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    fn note(&mut self, note: String) {
+        self.gathered.notes.push(note);
     }
 
     fn extend(&mut self, batches: Vec<RecordBatch>) {
@@ -228,13 +234,73 @@ impl Gathering {
         }
     }
 
+    /// The first rows of a file, of which no more is read than they take.
+    fn file(
+        &mut self,
+        input: &Input,
+        path: &Path,
+        limits: &layout::Options,
+    ) -> Result<(), TuneError> {
+        let unread = |source| TuneError::File { path: path.to_owned(), source };
+        let mut file = File::open(path).map_err(unread)?;
+        let mut bytes = Vec::new();
+        let mut n_next = FIRST_READ;
+        let is_whole = loop {
+            let n_read = file.by_ref().take(n_next).read_to_end(&mut bytes).map_err(unread)?;
+            if (n_read as u64) < n_next {
+                break true;
+            }
+            n_next = bytes.len() as u64;
+            let (layout, _) = layout::walk(&bytes, limits);
+            let has_enough = layout.rows() >= self.n_wanted as u64;
+            if has_enough || n_next >= limits.max_raw_bytes || self.is_late() {
+                break false;
+            }
+        };
+        let head = head(&bytes, limits, self.n_wanted);
+        let n_found = head.n_rows();
+        self.extend(head.batches);
+        match head.stopped {
+            // Read as far as there was time, or room.
+            Some(_) if !is_whole && self.is_late() => {
+                self.is_cut = true;
+                Ok(())
+            }
+            Some(_) if !is_whole && n_found > 0 => {
+                self.note(format!("of {input} the first {} MiB were read", bytes.len() >> 20));
+                Ok(())
+            }
+            Some(source) => Err(TuneError::Payload { input: input.to_string(), source }),
+            None => Ok(()),
+        }
+    }
+
+    /// Watches this machine, so often that its rows are there in time.
+    fn host(&mut self, metrics: MetricSet, shutdown: &Shutdown) -> Result<(), TuneError> {
+        let n_rows = self.n_wanted;
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        // Some samples are late.
+        let watching = left.saturating_sub(STARTING).mul_f64(0.9);
+        let interval = watching / u32::try_from(n_rows).unwrap_or(u32::MAX).max(1);
+        let host = HostOptions { device: None, metrics, interval, n_rows: Some(n_rows as u64) };
+        let mut source = HostSource::start(host, shutdown.clone())?;
+        let began = Instant::now();
+        self.pull(&mut source, metrics);
+        let n_read = (n_rows - self.n_wanted).max(1);
+        self.note(format!(
+            "this machine was sampled every {:.1} ms: its values change more from sample to sample at \
+             longer intervals, which takes more bytes",
+            began.elapsed().as_secs_f64() * 1e3 / n_read as f64
+        ));
+        Ok(())
+    }
+
     /// The newest messages: as many as should hold the rows, judged by the last one.
     fn topic(
         &mut self,
         input: &Input,
         address: &TopicAddress,
         options: &InputOptions,
-        budget: Duration,
     ) -> Result<(), TuneError> {
         let unread = |source: FetchError| TuneError::Topic {
             input: input.to_string(),
@@ -246,8 +312,7 @@ impl Gathering {
             Some(partition) => vec![partition],
             None => (0..fetcher.n_partitions(&address.topic).map_err(unread)? as i32).collect(),
         };
-        let deadline = Instant::now() + budget / WATCHING;
-        let n_wanted = self.n_wanted;
+        let (n_wanted, deadline) = (self.n_wanted, self.deadline);
         for (i, &partition) in partitions.iter().enumerate() {
             // Each partition gives its share, and the last ones what others could not.
             let left = partitions.len() - i;
@@ -276,6 +341,7 @@ impl Gathering {
                 })
                 .map_err(unread)?;
         }
+        self.is_cut |= self.n_wanted > 0 && self.is_late();
         if self.n_wanted == n_wanted
             && let Some((_, source)) = self.unread.take()
         {
@@ -285,36 +351,46 @@ impl Gathering {
     }
 
     fn pull(&mut self, source: &mut dyn Source, metrics: MetricSet) {
-        let mut builder = HostBuilder::new(metrics, self.n_wanted.min(1 << 16));
         let mut rows = Vec::new();
-        loop {
-            let pulled = source.pull(&mut rows, None);
-            rows.drain(..).for_each(|row| builder.append(&row));
-            if pulled == Pulled::End {
-                break;
+        let mut pulled = Pulled::Rows;
+        while pulled == Pulled::Rows && !self.is_full() {
+            let capacity = self.n_wanted.min(CHUNK_ROWS);
+            let mut builder = HostBuilder::new(metrics, capacity);
+            let mut n_built = 0;
+            while pulled == Pulled::Rows && n_built < capacity && !self.is_late() {
+                pulled = source.pull(&mut rows, Some(self.deadline));
+                n_built += rows.len();
+                rows.drain(..).for_each(|row| builder.append(&row));
+            }
+            self.extend(vec![builder.finish()]);
+            if self.n_wanted > 0 && self.is_late() {
+                pulled = Pulled::Deadline;
+                self.is_cut = true;
             }
         }
-        self.extend(vec![builder.finish()]);
         // Their times are not those of rows that are sent.
         self.rates.clear();
     }
 
     fn finish(mut self) -> Result<Gathered, TuneError> {
-        if let Some((n_unread, error)) = self.unread {
-            self.gathered
-                .notes
-                .push(format!("{n_unread} messages are no payload and were left out: {error}"));
+        if let Some((n_unread, error)) = self.unread.take() {
+            self.note(format!("{n_unread} messages are no payload and were left out: {error}"));
         }
         if self.n_other > 0 {
-            let n_other = self.n_other;
-            self.gathered.notes.push(format!("{n_other} batches of other schemas were left out"));
+            self.note(format!("{} batches of other schemas were left out", self.n_other));
         }
         if self.n_bytes >= MAX_SAMPLE_BYTES {
-            let mib = MAX_SAMPLE_BYTES >> 20;
-            self.gathered.notes.push(format!("the sample ends at {mib} MiB of memory"));
+            self.note(format!("the sample ends at {} MiB of memory", MAX_SAMPLE_BYTES >> 20));
         }
         if self.gathered.batches.is_empty() {
-            return Err(TuneError::NoRows);
+            return Err(if self.is_cut { TuneError::NoTime } else { TuneError::NoRows });
+        }
+        if self.is_cut {
+            let n_rows: usize = self.gathered.batches.iter().map(RecordBatch::num_rows).sum();
+            self.note(format!(
+                "reading ended after a quarter of --budget, with {n_rows} of {} rows",
+                n_rows + self.n_wanted
+            ));
         }
         self.rates.sort_by(f64::total_cmp);
         self.gathered.rate = self.rates.get(self.rates.len() / 2).copied();

@@ -20,8 +20,8 @@ const INSERT_ROWS: usize = 50_000;
 /// Inserts of a point, at most.
 const MAX_INSERTS: usize = 25;
 
-/// Longest insert; the budget ends the measuring, but not one that is under way.
-const INSERT_TIMEOUT: Duration = Duration::from_secs(60);
+/// What an insert has beyond the deadline, which ends it first.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Inserts into a table that is there while they are measured.
 #[derive(Debug)]
@@ -41,9 +41,9 @@ impl Inserts {
         Ok(Self { server, table })
     }
 
-    /// Inserts payloads of each point in turn, spliced as the loader does, until the deadline: ns a
-    /// row. The first insert of each point is a warm-up. The table is gone at the end, however that
-    /// comes.
+    /// Inserts payloads of each point in turn, spliced as the loader does, until the deadline, which
+    /// ends an insert under way too: ns a row. The first insert of each point is a warm-up. The table is
+    /// gone at the end, however that comes.
     pub(super) async fn measure(
         &self,
         sample: &Sample,
@@ -52,19 +52,25 @@ impl Inserts {
         deadline: Duration,
         shutdown: &Shutdown,
     ) -> Result<Vec<(Point, f64)>, TuneError> {
-        let Some(first) = points.first() else { return Ok(Vec::new()) };
+        let mut measured = Vec::new();
+        let has_time = !clock.left(deadline).is_zero();
+        let Some(first) = points.first().filter(|_| has_time) else { return Ok(measured) };
         let options = TableOptions { deduplication_window: 0, ..TableOptions::default() };
         let table = self.table.quoted();
         // Dictionaries are another type of column: a table of the plain columns takes both.
         let plain = sample.schema(&Point { dictionary: false, ..*first });
         let create = create_table(&table, &plain, &options)?;
         tracing::info!(table = %self.table, "measuring inserts into a temporary table");
+        // Not cut off: a table that is made after it was dropped would stay.
+        self.server.execute(&create).await?;
+        let left = clock.left(deadline);
         let result = tokio::select! {
-            result = self.insert(sample, points, &create, (clock, deadline)) => result,
-            () = shutdown.requested() => Ok(Vec::new()),
+            result = self.insert(sample, points, (clock, deadline), &mut measured) => result,
+            () = shutdown.requested() => Ok(()),
+            () = tokio::time::sleep(left) => Ok(()),
         };
         let dropped = self.server.execute(&format!("DROP TABLE IF EXISTS {table} SYNC")).await;
-        let measured = result?;
+        result?;
         dropped.inspect_err(|_| {
             tracing::error!(table = %self.table, "the temporary table could not be dropped");
         })?;
@@ -75,41 +81,40 @@ impl Inserts {
         &self,
         sample: &Sample,
         points: &[Point],
-        create: &str,
         (clock, deadline): (&MachineClock, Duration),
-    ) -> Result<Vec<(Point, f64)>, TuneError> {
-        self.server.execute(create).await?;
+        measured: &mut Vec<(Point, f64)>,
+    ) -> Result<(), TuneError> {
         let statement = insert_into(&self.table.quoted(), sample.rows().schema_ref());
         let mut bodies = Vec::with_capacity(points.len());
         for point in points {
-            let (payloads, n_rows) = payloads(sample, point, INSERT_ROWS)?;
+            let encoded = payloads(sample, point, INSERT_ROWS, (clock, deadline))?;
+            let Some((payloads, n_rows)) = encoded else { return Ok(()) };
             if let Some(body) = spliced(&payloads) {
                 bodies.push((*point, body, n_rows));
             }
         }
-        let mut measured = Vec::new();
-        let mut longest = Duration::ZERO;
         for turn in 0..=MAX_INSERTS {
             for (point, body, n_rows) in &bodies {
-                if clock.elapsed() + longest.mul_f64(1.5) >= deadline {
-                    return Ok(measured);
-                }
                 let began = Instant::now();
-                self.insert_one(&statement, body.clone()).await?;
-                let took = began.elapsed();
-                longest = longest.max(took);
+                self.insert_one(&statement, body.clone(), clock.left(deadline)).await?;
                 if turn > 0 {
-                    measured.push((*point, took.as_nanos() as f64 / *n_rows as f64));
+                    measured.push((*point, began.elapsed().as_nanos() as f64 / *n_rows as f64));
                 }
             }
         }
-        Ok(measured)
+        Ok(())
     }
 
-    async fn insert_one(&self, statement: &str, body: Bytes) -> Result<(), ClickHouseError> {
+    /// An insert that is not done by then is cut off before it times out.
+    async fn insert_one(
+        &self,
+        statement: &str,
+        body: Bytes,
+        left: Duration,
+    ) -> Result<(), ClickHouseError> {
         let settings = [("async_insert", "0"), ("insert_deduplicate", "0")];
         let body = futures_util::stream::iter([Ok::<_, ClickHouseError>(body)]);
-        self.server.insert(statement, &settings, body, INSERT_TIMEOUT).await
+        self.server.insert(statement, &settings, body, left + GRACE).await
     }
 }
 

@@ -39,14 +39,21 @@ use crate::{
     source::SourceError,
 };
 
-/// Part of the budget that is left for servers, where they are measured too.
+/// Part of the budget that is left for servers and findings, where servers are measured too.
 const SERVERS_SHARE: u32 = 3;
 
-/// Part of the budget that is left for the findings, which encode the best point again.
+/// Part of the budget that is left for the findings, which encode the best point again, and for
+/// servers to remove what was made on them.
 const FINDINGS_SHARE: u32 = 10;
+
+/// The least time to wait for a server, however small the budget.
+const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Most points that are tried on servers.
 const SERVER_POINTS: usize = 4;
+
+/// Why a server was not asked.
+const TOO_SHORT: &str = "--budget was too short for more";
 
 /// What to measure, and what is wanted.
 #[derive(Clone, Debug)]
@@ -104,6 +111,9 @@ pub enum TuneError {
     /// Nothing to measure.
     #[error("--input has no rows to measure")]
     NoRows,
+    /// Nothing was there in time.
+    #[error("no row of --input was read in a quarter of --budget; raise it")]
+    NoTime,
     /// How long a batch takes to fill is not known.
     #[error("nothing tells how fast rows come; pass --rate, the rows a second of one batch")]
     NoRate,
@@ -148,11 +158,12 @@ pub async fn tune(options: TuneOptions, shutdown: Shutdown) -> Result<TuneReport
 }
 
 fn run(
-    options: TuneOptions,
+    mut options: TuneOptions,
     shutdown: &Shutdown,
     runtime: &Handle,
 ) -> Result<TuneReport, TuneError> {
     let mut clock = MachineClock::start();
+    options.keep_to_budget();
     let gathered = input::gather(&options.input, options.budget, shutdown)?;
     let mut notes = gathered.notes;
     let sample = Sample::new(&gathered.batches)?;
@@ -174,8 +185,7 @@ fn run(
 
     let has_servers = inserts.is_some() || deliveries.is_some();
     let share = if has_servers { SERVERS_SHARE } else { FINDINGS_SHARE };
-    let reserved = options.budget / share;
-    let left = options.budget.saturating_sub(clock.elapsed()).saturating_sub(reserved);
+    let left = clock.left(options.budget - options.budget / share);
     let start = if options.sweep { Search::sweep } else { Search::new };
     let mut search = start(space, goal, left, clock.wall());
     while !shutdown.is_requested() {
@@ -183,17 +193,22 @@ fn run(
         let trial = measure(&sample, task, &mut clock)?;
         search.record(task, trial);
     }
+    if search.was_cut() {
+        notes.push("some points did not fit --budget and were left out".to_owned());
+    }
 
     let finalists = search.finalists().into_iter().take(SERVER_POINTS);
     let finalists: Vec<_> = finalists.map(|measured| measured.point).collect();
-    let now = clock.elapsed();
-    let mut deadline = now + options.budget.saturating_sub(now) / 2;
+    let deadline = options.budget - options.budget / FINDINGS_SHARE;
     if let Some(inserts) = inserts {
-        if deliveries.is_none() {
-            deadline = options.budget;
-        }
-        let measured =
-            runtime.block_on(inserts.measure(&sample, &finalists, &clock, deadline, shutdown))?;
+        // Half of the time is for the other one.
+        let left = clock.left(deadline) / if deliveries.is_some() { 2 } else { 1 };
+        let deadline = clock.elapsed() + left;
+        let measured = inserts.measure(&sample, &finalists, &clock, deadline, shutdown);
+        let measured = runtime.block_on(measured)?;
+        let is_late = clock.left(deadline).is_zero();
+        let why = if is_late { TOO_SHORT } else { "the loader would decode the others" };
+        notes.extend(unmeasured("inserts", &finalists, &measured, why));
         for (point, ns) in measured {
             if let Some(measured) = search.points_mut().find(|found| found.point == point) {
                 measured.insert.push(ns);
@@ -202,7 +217,10 @@ fn run(
     }
     if let Some(deliveries) = deliveries {
         let measured =
-            deliveries.measure(&sample, &finalists, &clock, options.budget, shutdown, runtime)?;
+            deliveries.measure(&sample, &finalists, &clock, deadline, shutdown, runtime)?;
+        let is_late = clock.left(deadline).is_zero();
+        let why = if is_late { TOO_SHORT } else { "the messages of the others are too large" };
+        notes.extend(unmeasured("deliveries", &finalists, &measured, why));
         for (point, ns) in measured {
             if let Some(measured) = search.points_mut().find(|found| found.point == point) {
                 measured.delivery.push(ns);
@@ -211,8 +229,6 @@ fn run(
     }
     if shutdown.is_requested() {
         notes.push("it was stopped early".to_owned());
-    } else if search.was_cut() {
-        notes.push("some points did not fit --budget and were left out".to_owned());
     }
     let outcome = Outcome {
         inputs: options.input.inputs,
@@ -223,6 +239,31 @@ fn run(
         budget: options.budget,
     };
     Ok(outcome.report(&clock)?)
+}
+
+impl TuneOptions {
+    /// No wait for a server is longer than all of it may take.
+    fn keep_to_budget(&mut self) {
+        let longest = self.budget.max(LEAST_PATIENCE);
+        let brokers = self.kafka.iter_mut().chain([&mut self.input.kafka]);
+        let timeouts = brokers.map(|kafka| &mut kafka.timeout);
+        let servers = self.clickhouse.iter_mut().map(|server| &mut server.timeout);
+        timeouts.chain(servers).for_each(|timeout| *timeout = longest.min(*timeout));
+    }
+}
+
+/// A note on points that were not measured on a server, or not twice: the first time is a warm-up.
+fn unmeasured(
+    parts: &str,
+    points: &[Point],
+    measured: &[(Point, f64)],
+    why: &str,
+) -> Option<String> {
+    let is_measured = |point: &&Point| measured.iter().any(|(other, _)| other == *point);
+    let n_measured = points.iter().filter(is_measured).count();
+    let of = points.len();
+    let note = || format!("{parts} were measured of {n_measured} points of {of}: {why}");
+    (n_measured < of).then(note)
 }
 
 /// The points to choose from: no batch is larger than what the sample holds twice, or than what fills
@@ -269,26 +310,30 @@ fn space(options: &TuneOptions, goal: &Goal, sample: &Sample, notes: &mut Vec<St
 }
 
 /// The payloads of a point's windows, again and again until they hold `n_rows` rows: costs that come
-/// with each message count as often for every point. Returns them with their rows.
+/// with each message count as often for every point. Returns them with their rows; `None` where the
+/// deadline came first.
 fn payloads(
     sample: &Sample,
     point: &Point,
     n_rows: usize,
-) -> Result<(Vec<Bytes>, usize), TuneError> {
+    (clock, deadline): (&MachineClock, Duration),
+) -> Result<Option<(Vec<Bytes>, usize)>, TuneError> {
     let mut encoder = Encoder::new(sample.schema(point), point.options())?;
     let windows = sample.windows(point).map_err(MeasureError::Window)?;
-    let mut encoded = Vec::with_capacity(windows.len());
-    for window in &windows {
-        let payload = encoder.encode(std::slice::from_ref(window))?;
-        encoded.push((Bytes::from(payload), window.num_rows()));
-    }
-    let (mut payloads, mut n_taken) = (Vec::new(), 0);
-    for (payload, rows) in encoded.iter().cycle().take_while(|(_, rows)| *rows > 0) {
+    let (mut payloads, mut n_taken) = (Vec::<Bytes>::new(), 0);
+    for (i, window) in windows.iter().cycle().enumerate() {
         if n_taken >= n_rows {
             break;
         }
-        payloads.push(payload.clone());
-        n_taken += rows;
+        if clock.left(deadline).is_zero() {
+            return Ok(None);
+        }
+        let payload = match i.checked_sub(windows.len()) {
+            None => encoder.encode(std::slice::from_ref(window))?.into(),
+            Some(earlier) => payloads[earlier].clone(),
+        };
+        payloads.push(payload);
+        n_taken += window.num_rows();
     }
-    Ok((payloads, n_taken))
+    Ok(Some((payloads, n_taken)))
 }

@@ -6,12 +6,17 @@ use volley_core::{
     encode::{EncodeError, Encoder},
     layout::{self, Options},
     tune::{
-        DictionarySaving, Goal, Interval, Measured, Objection, Objective, Point, Sample, Search,
-        Setting, command, front, reason, settings,
+        Goal, Interval, Measured, Objection, Objective, Point, Sample, Search, Setting, command,
+        front, reason, settings,
     },
 };
 
 use super::{Input, clock::MachineClock};
+
+/// Findings may take this much longer than encoding has.
+const FINDING_CAUTION: f64 = 2.0;
+
+const NO_FINDINGS: &str = "some findings did not fit --budget and were left out";
 
 /// What was measured, and what follows from it.
 #[derive(Clone, Debug, Serialize)]
@@ -117,7 +122,7 @@ pub(super) struct Outcome<'a> {
 }
 
 impl Outcome<'_> {
-    pub(super) fn report(self, clock: &MachineClock) -> Result<TuneReport, EncodeError> {
+    pub(super) fn report(mut self, clock: &MachineClock) -> Result<TuneReport, EncodeError> {
         let goal = *self.search.goal();
         let rows = self.sample.rows();
         let raw_bytes_per_row = self.sample.raw_bytes_per_row();
@@ -150,10 +155,10 @@ impl Outcome<'_> {
                 settings,
             }
         });
-        let looked_at = recommendation.as_ref().map(|found| found.point);
-        let looked_at = looked_at.or_else(|| measured.first().map(|measured| measured.point));
-        let findings =
-            looked_at.map(|point| findings(self.sample, &point)).transpose()?.unwrap_or_default();
+        let looked_at = self.search.recommend().map(|chosen| chosen.measured);
+        let looked_at = looked_at.or_else(|| measured.first().copied());
+        let findings = looked_at.map(|found| self.findings(found, clock)).transpose()?;
+        let findings = findings.unwrap_or_default();
         Ok(TuneReport {
             sample: SampleReport {
                 inputs: self.inputs.iter().map(ToString::to_string).collect(),
@@ -174,6 +179,49 @@ impl Outcome<'_> {
             elapsed_ms: clock.elapsed().as_millis() as u64,
             budget_ms: self.budget.as_millis() as u64,
         })
+    }
+
+    /// What the windows of a point say of the rows, and what dictionaries would save there, as far as
+    /// the budget goes.
+    fn findings(
+        &mut self,
+        found: &Measured,
+        clock: &MachineClock,
+    ) -> Result<Vec<Advice>, EncodeError> {
+        let (sample, point) = (self.sample, &found.point);
+        // Once for each column, and once for all as they are.
+        let ns = found.encode.median() * found.size.rows as f64 * FINDING_CAUTION;
+        let once = Duration::from_nanos(ns as u64);
+        let has_time = || clock.left(self.budget) > once;
+        let mut is_cut = !has_time();
+        let Some(window) = sample.windows(point)?.into_iter().next().filter(|_| !is_cut) else {
+            self.notes.extend(is_cut.then(|| NO_FINDINGS.to_owned()));
+            return Ok(Vec::new());
+        };
+        let payload = Encoder::new(sample.schema(point), point.options())?.encode(&[window])?;
+        let (layout, _) = layout::walk(&payload, &Options::default());
+        let mut findings = advise(&layout);
+        if !point.dictionary && sample.has_repeating_text() {
+            is_cut = !has_time();
+            let savings = (!is_cut).then(|| sample.dictionary_savings(point)).transpose()?;
+            for saving in savings.into_iter().flatten() {
+                let saving = saving?;
+                is_cut = !has_time();
+                if is_cut {
+                    break;
+                }
+                // What was measured says it better than what sizes suggest.
+                findings.retain(|advice| {
+                    let is_guess = matches!(advice.rule, Rule::Offsets | Rule::Repeats);
+                    let is_measured = advice.column.as_ref() == Some(&saving.column);
+                    !(is_guess && is_measured && saving.after.bytes < saving.before.bytes)
+                });
+                findings.extend(Advice::of_saving(&saving));
+            }
+            findings.sort_by(|a, b| b.share.total_cmp(&a.share));
+        }
+        self.notes.extend(is_cut.then(|| NO_FINDINGS.to_owned()));
+        Ok(findings)
     }
 }
 
@@ -198,28 +246,4 @@ fn point_report(
         is_front,
         objection: goal.objection(measured),
     }
-}
-
-/// What the windows of a point say of the rows, and what dictionaries would save there.
-fn findings(sample: &Sample, point: &Point) -> Result<Vec<Advice>, EncodeError> {
-    let mut encoder = Encoder::new(sample.schema(point), point.options())?;
-    let Some(window) = sample.windows(point)?.into_iter().next() else {
-        return Ok(Vec::new());
-    };
-    let payload = encoder.encode(&[window])?;
-    let (layout, _) = layout::walk(&payload, &Options::default());
-    let mut findings = advise(&layout);
-    if !point.dictionary {
-        let savings = sample.dictionary_savings(point)?;
-        // What was measured says it better than what sizes suggest.
-        findings.retain(|advice| {
-            let is_guess = matches!(advice.rule, Rule::Offsets | Rule::Repeats);
-            let is_measured =
-                |saving: &DictionarySaving| Some(&saving.column) == advice.column.as_ref();
-            !(is_guess && savings.iter().any(is_measured))
-        });
-        findings.extend(savings.iter().filter_map(Advice::of_saving));
-        findings.sort_by(|a, b| b.share.total_cmp(&a.share));
-    }
-    Ok(findings)
 }

@@ -29,7 +29,7 @@ use anyhow::{Context as _, Result};
 use clap::Parser;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use volley_benches::machine::Machine;
+use volley_benches::{exit, machine::Machine};
 
 use crate::{
     party::Party,
@@ -85,13 +85,7 @@ pub(crate) struct Compare {
 }
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    exit::code(run(Cli::parse()).map(|()| ExitCode::SUCCESS))
 }
 
 fn run(cli: Cli) -> Result<()> {
@@ -134,9 +128,7 @@ fn run(cli: Cli) -> Result<()> {
         report.scaling = Some(compare.scaling()?);
     }
 
-    let results = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("results");
-    let out = cli.out.unwrap_or_else(|| results().join(report.machine.folder()));
-    fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
+    let out = report.machine.results(cli.out)?;
     let text = tables::text(&report);
     fs::write(out.join("compare.json"), serde_json::to_string(&report)?)?;
     fs::write(out.join("compare.md"), &text)?;

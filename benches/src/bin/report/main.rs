@@ -11,9 +11,9 @@ mod summary;
 
 use std::{fs, path::PathBuf, process::ExitCode};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Parser;
-use volley_benches::machine::Machine;
+use volley_benches::{exit, machine::Machine};
 
 use crate::{estimates::Estimates, grid::Grid};
 
@@ -35,22 +35,14 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    exit::code(run(Cli::parse()).map(|()| ExitCode::SUCCESS))
 }
 
 fn run(cli: Cli) -> Result<()> {
     let machine = Machine::this();
     let estimates = Estimates::read(&cli.criterion)?;
     ensure!(!estimates.is_empty(), "{} holds no results", cli.criterion.display());
-    let results = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("results");
-    let out = cli.out.unwrap_or_else(|| results().join(machine.folder()));
-    fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
+    let out = machine.results(cli.out)?;
 
     let grid = Grid::new(&estimates);
     for (name, chart) in charts::all(&grid) {

@@ -99,10 +99,10 @@ pub(super) fn print(out: &mut dyn Write, report: &TuneReport, width: usize) -> i
     let drawn = |point: &&PointReport| point.bytes_per_row > 0.0 && point.codec_ns > 0.0;
     let width = width.clamp(40, 120) - LEFT - 3;
     let points: Vec<_> = report.points.iter().filter(drawn).collect();
-    let Some(x) = Axis2::new(points.iter().map(|p| p.bytes_per_row), width - 1) else {
+    let Some(x) = CellAxis::new(points.iter().map(|p| p.bytes_per_row), width - 1) else {
         return Ok(());
     };
-    let Some(y) = Axis2::new(points.iter().map(|p| p.codec_ns), HEIGHT - 1) else {
+    let Some(y) = CellAxis::new(points.iter().map(|p| p.codec_ns), HEIGHT - 1) else {
         return Ok(());
     };
     let arms = arms(report);
@@ -188,13 +188,13 @@ fn digits(value: f64) -> String {
 }
 
 /// A logarithmic axis of cells.
-struct Axis2 {
+struct CellAxis {
     low: f64,
     high: f64,
     last: usize,
 }
 
-impl Axis2 {
+impl CellAxis {
     fn new(values: impl Iterator<Item = f64>, last: usize) -> Option<Self> {
         let (low, high) = values
             .map(f64::ln)
@@ -219,12 +219,12 @@ mod tests {
 
     #[test]
     fn cells_and_values_agree() {
-        let axis = Axis2::new([10.0, 1000.0].into_iter(), 20).unwrap();
+        let axis = CellAxis::new([10.0, 1000.0].into_iter(), 20).unwrap();
         assert_eq!((axis.place(10.0), axis.place(100.0), axis.place(1000.0)), (0, 10, 20));
         assert!((axis.value(10) - 100.0).abs() < 1e-9);
-        let one = Axis2::new([5.0].into_iter(), 20).unwrap();
+        let one = CellAxis::new([5.0].into_iter(), 20).unwrap();
         assert_eq!(one.place(5.0), 10);
-        assert!(Axis2::new(std::iter::empty(), 20).is_none());
+        assert!(CellAxis::new(std::iter::empty(), 20).is_none());
     }
 
     #[test]

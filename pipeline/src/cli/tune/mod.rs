@@ -3,7 +3,11 @@
 mod chart;
 mod text;
 
-use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::{
@@ -25,7 +29,7 @@ use crate::{
     exit::ExitStatus,
     human::{parse_bytes, parse_duration},
     shutdown::Shutdown,
-    tune::{Input, InputOptions, TuneOptions, tune},
+    tune::{Input, InputOptions, TuneOptions, TuneReport, tune},
 };
 
 const EXAMPLES: &str = "\
@@ -116,7 +120,7 @@ pub(crate) struct TuneArgs {
     )]
     budget: Duration,
 
-    /// Longest wait for an answer of a broker or of ClickHouse
+    /// Longest wait for an answer of a broker or of ClickHouse, within --budget
     #[arg(
         long,
         value_name = "DURATION",
@@ -223,16 +227,28 @@ pub(crate) async fn run(args: TuneArgs) -> anyhow::Result<ExitStatus> {
     let options = args.options()?;
     let shutdown = Shutdown::on_signals()?;
     let report = tune(options, shutdown).await?;
-    if let Some(path) = &svg {
-        let drawn = chart::svg(&report).to_svg();
-        std::fs::write(path, drawn)
-            .with_context(|| format!("cannot write --chart {}", path.display()))?;
-    }
-    if let (Some(path), Some(found)) = (&write, &report.recommendation) {
-        config::write(path, "produce", &found.settings)?;
-    }
-    print_result(format, &report, |out| text::print(out, &report, write.as_deref()))?;
+    let files = write_files(&report, svg.as_deref(), write.as_deref());
+    let written = write.as_deref().filter(|_| files.is_ok());
+    print_result(format, &report, |out| text::print(out, &report, written))?;
+    // Not before the results, which took their time.
+    files?;
     let status =
         if report.recommendation.is_some() { ExitStatus::Success } else { ExitStatus::Negative };
     Ok(status)
+}
+
+fn write_files(
+    report: &TuneReport,
+    svg: Option<&Path>,
+    write: Option<&Path>,
+) -> anyhow::Result<()> {
+    if let Some(path) = svg {
+        let drawn = chart::svg(report).to_svg();
+        std::fs::write(path, drawn)
+            .with_context(|| format!("cannot write --chart {}", path.display()))?;
+    }
+    if let (Some(path), Some(found)) = (write, &report.recommendation) {
+        config::write(path, "produce", &found.settings)?;
+    }
+    Ok(())
 }

@@ -95,8 +95,11 @@ pub(super) fn print(
     writeln!(out)?;
     match &report.recommendation {
         None => {
-            let why =
-                "no point meets the limits: allow more latency or larger messages, or more budget";
+            let why = if report.points.is_empty() {
+                "nothing was measured: --budget is too short for these rows"
+            } else {
+                "no point meets the limits: allow more latency or larger messages, or more budget"
+            };
             paragraph(out, "", why, width)
         }
         Some(found) => {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::{file, tune};
 use crate::support::{PASSWORD, USER, broker, closed_port, database};
 
-fn n_tables(database: &crate::support::Database) -> String {
+pub(super) fn n_tables(database: &crate::support::Database) -> String {
     database.query("SELECT count() FROM system.tables WHERE name LIKE 'volley_tune_%'")
 }
 
