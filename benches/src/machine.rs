@@ -42,7 +42,7 @@ impl Machine {
     }
 
     /// A folder's name for results of a day on this machine: `2026-11-22-2-intel-xeon`.
-    fn folder(&self) -> String {
+    pub fn folder(&self) -> String {
         let words = self.cpu.split(|c: char| !c.is_ascii_alphanumeric());
         let words = words.filter(|word| !matches!(*word, "" | "R" | "TM" | "CPU" | "Processor"));
         let cpu = words.take(2).collect::<Vec<_>>().join("-").to_lowercase();
