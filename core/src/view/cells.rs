@@ -50,12 +50,18 @@ impl CellKind {
     }
 }
 
-/// The text of the value at `row`, which must be below the array's length.
+/// As [`cell_text`], of [`MAX_CELL`] characters.
+pub(super) fn cell(array: &dyn Array, row: usize) -> (CellKind, String) {
+    cell_text(array, row, MAX_CELL)
+}
+
+/// The text of the value at `row`, which must be below the array's length: at most `max`
+/// characters, and `…` behind them where there are more.
 ///
 /// Control characters show as their pictures (`␊`), times are in UTC, bytes in hexadecimal digits,
-/// nested values as `[1, 2]` and `{name: 1}`.
-pub(super) fn cell(array: &dyn Array, row: usize) -> (CellKind, String) {
-    let mut text = Text { out: String::new(), left: MAX_CELL, look: Look::OneLine };
+/// nested values as `[1, 2]` and `{name: 1}`, with texts in quotes. The text of a null is empty.
+pub fn cell_text(array: &dyn Array, row: usize, max: usize) -> (CellKind, String) {
+    let mut text = Text { out: String::new(), left: max, look: Look::OneLine };
     // Writing fails where the cell is full.
     let kind = write(&mut text, array, row, Place::Top).unwrap_or(CellKind::Value);
     let mut out = text.out;
@@ -80,12 +86,18 @@ impl Plain {
         row: usize,
         max: usize,
     ) -> Option<(CellKind, &str)> {
+        let (kind, text) = self.start(array, row, max);
+        Some((kind.ok()?, text))
+    }
+
+    /// The same, and where it is an error the first `max` characters.
+    pub(super) fn start(&mut self, array: &dyn Array, row: usize, max: usize) -> (Written, &str) {
         let mut out = std::mem::take(&mut self.text);
         out.clear();
         let mut text = Text { out, left: max, look: Look::Plain };
         let kind = write(&mut text, array, row, Place::Top);
         self.text = text.out;
-        Some((kind.ok()?, &self.text))
+        (kind, &self.text)
     }
 }
 
@@ -131,7 +143,7 @@ enum Place {
     Nested,
 }
 
-type Written = Result<CellKind, fmt::Error>;
+pub(super) type Written = Result<CellKind, fmt::Error>;
 
 fn write(text: &mut Text, array: &dyn Array, row: usize, place: Place) -> Written {
     if array.is_null(row) {
@@ -310,7 +322,16 @@ fn float(text: &mut Text, value: impl fmt::Display + fmt::LowerExp, wide: f64) -
 
 fn string(text: &mut Text, value: &str, place: Place) -> Written {
     if place == Place::Nested {
-        return shown(text, format_args!("\"{value}\""));
+        text.write_char('"')?;
+        for character in value.chars() {
+            // So that no text ends another, and no two lists of texts read the same.
+            if matches!(character, '"' | '\\') {
+                text.write_char('\\')?;
+            }
+            text.write_char(character)?;
+        }
+        text.write_char('"')?;
+        return Ok(CellKind::Value);
     }
     text.write_str(value)?;
     Ok(if value.is_empty() { CellKind::Empty } else { CellKind::Value })
@@ -506,13 +527,13 @@ mod tests {
     #[test]
     fn nested_values_read_as_one_line() {
         let value = |text| (CellKind::Value, text);
-        let names = Arc::new(StringArray::from(vec![Some("a, b"), None])) as ArrayRef;
+        let names = Arc::new(StringArray::from(vec![Some("a, \"b\""), None])) as ArrayRef;
         let numbers = Arc::new(Int32Array::from(vec![1, 2])) as ArrayRef;
         let pairs = StructArray::from(vec![
             (Arc::new(Field::new("name", DataType::Utf8, true)), names),
             (Arc::new(Field::new("n", DataType::Int32, false)), numbers),
         ]);
-        check(pairs, &["{name: \"a, b\", n: 1}", "{name: null, n: 2}"].map(value));
+        check(pairs, &["{name: \"a, \\\"b\\\"\", n: 1}", "{name: null, n: 2}"].map(value));
         let lists = ListArray::from_iter_primitive::<Int32Type, _, _>([
             Some(vec![Some(1), None]),
             Some(vec![]),

@@ -13,12 +13,14 @@ mod cache;
 mod cells;
 mod clickhouse;
 mod column;
+mod compare;
 mod dictionaries;
 mod envelope;
 mod export;
 mod extremes;
 mod looks;
 mod map;
+mod select;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -27,18 +29,20 @@ mod what_if;
 
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
+use arrow_array::{Array as _, ArrayRef};
 use serde::Serialize;
 
-use self::{cache::Cache, extremes::Progress};
+use self::{cache::Cache, compare::Comparing, extremes::Progress, select::Selection};
 pub use self::{
-    cells::{CellKind, MAX_CELL},
+    cells::{CellKind, MAX_CELL, cell_text},
     clickhouse::{ClickHouseColumn, ClickHouseTable},
+    compare::{CellDifference, ColumnPair, Comparison, Outcome, SchemaChange, SideFault},
     envelope::{Envelope, EnvelopeCheck, Header},
     export::{ExportError, ExportFormat},
     extremes::Extremes,
     looks::{Looks, looks_like},
     map::{NO_COLUMN, NO_MESSAGE, REGION_KINDS, RegionDetail, RegionMap},
+    select::{Direction, Filter, Query, SelectError, Selected, Sort, Test},
     summary::{ColumnSummary, Summary, TableSummary},
     values::{Bin, Frequent, Values},
     what_if::{WhatIf, WhatIfChoice, WhatIfError, WhatIfPoint, WhatIfReport},
@@ -127,6 +131,10 @@ pub struct View {
     extremes: Vec<((usize, usize), Progress)>,
     /// Of the column whose values were asked for last.
     values: Option<((usize, usize), values::Counting)>,
+    /// The rows that are shown, where not all are.
+    selection: Option<Selection>,
+    /// With the view that this one was held against.
+    comparing: Option<Box<Comparing>>,
 }
 
 /// The limits of a payload that someone looks at: far wider than those of one that is decoded as a
@@ -166,6 +174,8 @@ impl View {
             cache: Cache::default(),
             extremes: Vec::new(),
             values: None,
+            selection: None,
+            comparing: None,
         })
     }
 
@@ -196,45 +206,42 @@ impl View {
         self.payload.get(offset..end).unwrap_or_default()
     }
 
-    /// Rows of a table, in the columns at the top that `positions` names. A window of more than
-    /// 65,536 cells is cut short.
+    /// Rows of a table, in the columns at the top that `positions` names; where rows are
+    /// [selected](Self::select), of those. A window of more than 65,536 cells is cut short.
     pub fn rows(&mut self, table: usize, first: u64, count: usize, positions: &[usize]) -> Window {
-        let rows = self.tables.get(table).map_or(0, |table| table.rows);
-        let left = rows.saturating_sub(first);
         let count = count.min(MAX_CELLS / positions.len().max(1));
-        let count = usize::try_from(left).unwrap_or(usize::MAX).min(count);
+        let rows: Vec<u64> = if self.n_selected(table).is_some() {
+            let first = usize::try_from(first).unwrap_or(usize::MAX);
+            self.selection(first, count).iter().map(|&row| row.into()).collect()
+        } else {
+            let rows = self.tables.get(table).map_or(0, |table| table.rows);
+            (first..rows.min(first.saturating_add(count as u64))).collect()
+        };
         let columns =
-            positions.iter().map(|&position| self.window(table, first, count, position)).collect();
-        Window { first, count, columns }
+            positions.iter().map(|&position| self.window(table, &rows, position)).collect();
+        Window { first, count: rows.len(), columns }
     }
 
-    fn window(&mut self, table: usize, first: u64, count: usize, position: usize) -> WindowColumn {
+    /// Rows in any order.
+    fn window(&mut self, table: usize, rows: &[u64], position: usize) -> WindowColumn {
         let mut window = WindowColumn::default();
-        let batches = self.tables.get(table).map(|table| table.batches.as_slice());
-        let batches = batches.unwrap_or_default();
-        let start = batches.partition_point(|batch| batch.first_row + batch.rows <= first);
-        let end = first + count as u64;
-        let touched: Vec<Batch> =
-            batches.iter().skip(start).take_while(|batch| batch.first_row < end).copied().collect();
-        for batch in touched {
-            let rows = first.max(batch.first_row)..end.min(batch.first_row + batch.rows);
-            let rows = rows.start - batch.first_row..rows.end - batch.first_row;
+        let mut left = rows;
+        while let Some(batch) = left.first().and_then(|&row| self.batch_of(table, row)) {
+            let range = batch.first_row..batch.first_row + batch.rows;
+            let n = left.iter().take_while(|row| range.contains(row)).count();
+            let (here, rest) = left.split_at(n);
+            left = rest;
             match self.column(table, batch, position) {
                 Ok(array) => {
-                    for row in rows {
-                        // The walk has compared the length of the column with the rows.
-                        let row = usize::try_from(row).unwrap_or(usize::MAX);
-                        let (kind, text) = match row < array.len() {
-                            true => cells::cell(&*array, row),
-                            false => (CellKind::Damaged, String::new()),
-                        };
+                    for row in here {
+                        let (kind, text) = cells::cell(&*array, (row - range.start) as usize);
                         window.kinds.push(kind.letter());
                         window.texts.push(text);
                     }
                 }
                 Err(fault) => {
-                    window.kinds.extend(rows.clone().map(|_| CellKind::Damaged.letter()));
-                    window.texts.extend(rows.map(|_| String::new()));
+                    window.kinds.extend(here.iter().map(|_| CellKind::Damaged.letter()));
+                    window.texts.extend(here.iter().map(|_| String::new()));
                     if window.faults.last() != Some(&fault) {
                         window.faults.push(fault);
                     }
@@ -244,7 +251,14 @@ impl View {
         window
     }
 
-    /// One column at the top of one batch.
+    /// The batch that holds a row.
+    fn batch_of(&self, table: usize, row: u64) -> Option<Batch> {
+        let batches = self.tables.get(table)?.batches.as_slice();
+        let at = batches.partition_point(|batch| batch.first_row + batch.rows <= row);
+        batches.get(at).copied()
+    }
+
+    /// One column at the top of one batch, with a value for each row.
     fn column(&mut self, table: usize, batch: Batch, position: usize) -> Result<ArrayRef, Fault> {
         if let Some(column) = self.cache.column(batch.message, position) {
             return column;
@@ -273,7 +287,16 @@ impl View {
             return Err(Fault::new(error.map_or(message.offset, |error| error.offset), what));
         }
         let dictionaries = self.dictionaries(&schema, batch.message, top)?;
-        column::read(&self.payload, &self.layout, &message, columns, field, &dictionaries)
+        let column =
+            column::read(&self.payload, &self.layout, &message, columns, field, &dictionaries)?;
+        match column.len() as u64 == batch.rows {
+            true => Ok(column),
+            false => Err(Fault::new(message.offset, "the column has not the rows of its batch")),
+        }
+    }
+
+    fn is_sound(&self) -> bool {
+        self.errors().next().is_none()
     }
 
     fn errors(&self) -> impl Iterator<Item = &Diagnostic> {

@@ -140,7 +140,9 @@ fn is_number(data_type: &DataType) -> bool {
     data_type.is_numeric() || matches!(data_type, DataType::Duration(_))
 }
 
-fn sorted(metadata: &std::collections::HashMap<String, String>) -> Vec<(String, String)> {
+pub(super) fn sorted(
+    metadata: &std::collections::HashMap<String, String>,
+) -> Vec<(String, String)> {
     let mut pairs: Vec<_> =
         metadata.iter().map(|(key, value)| (shortened(key), shortened(value))).collect();
     pairs.sort();
