@@ -3,7 +3,9 @@
 import { assets } from "./assets.js";
 import { Client } from "./client.js";
 import { Columns } from "./columns.js";
+import { Compare } from "./compare.js";
 import { showEnvelope } from "./envelope.js";
+import { Filter } from "./filter.js";
 import { byId, count, el, ratio, share, size } from "./format.js";
 import { fragment } from "./fragment.js";
 import { Grid } from "./grid.js";
@@ -24,16 +26,18 @@ const STATES = ["empty", "busy", "failed", "opened"];
 
 startTheme();
 const panes = startTabs("tab-columns", "tab-rows", "tab-bytes");
-const sheets = startTabs("tab-sizes", "tab-schema", "tab-values", "tab-advice", "tab-sql", "tab-whatif");
+const sheets = startTabs("tab-sizes", "tab-schema", "tab-values", "tab-advice", "tab-sql", "tab-whatif", "tab-compare");
 const values = new Values();
 const columns = new Columns({ onColumn: showColumn, onFault: showByte });
 const grid = new Grid({ onColumn: showColumn, onFault: showByte });
 const hex = new Hex({ onRegion: showRegion, onColumn: backToColumn });
 const map = new ByteMap({ onRegion: showRegion });
 const whatIf = new WhatIf({ onOpen: openOther });
+const filter = new Filter(grid);
+const compare = new Compare({ onCell: showCell, onFault: showByte });
 
 /** What the address had in focus when the page began: of the first payload that opens. */
-let wanted = { column: fragment.get("column"), byte: fragment.get("byte"), sheet: fragment.get("sheet") };
+let wanted = { column: fragment.get("column"), byte: fragment.get("byte"), sheet: fragment.get("sheet"), filter: fragment.get("filter"), sort: fragment.get("sort") };
 /** Topics and files of `volley view`, where it serves the page. */
 let live = null;
 /** The open payload, or null. */
@@ -52,14 +56,21 @@ function close() {
   attempts++;
   open?.client.end();
   open = null;
-  for (const part of [columns, grid, hex, map, values, whatIf]) part.clear();
+  for (const part of [columns, grid, hex, map, values, whatIf, compare]) part.clear();
   byId("strip").replaceChildren();
   byId("schema").replaceChildren();
   showEnvelope(null);
   live?.closed();
-  fragment.set({ file: null, topic: null, partition: null, offset: null, column: null, byte: null });
+  fragment.set({ file: null, topic: null, partition: null, offset: null, column: null, byte: null, filter: null, sort: null });
   byId("file").textContent = "";
   document.title = "Volley: Arrow IPC inspector";
+}
+
+/** Whatever comes in: the other one of two, where that is awaited, or the next to open. */
+function receive(name, promise, from) {
+  const isOther = compare.takes(name, promise);
+  if (!isOther) take(name, promise, from);
+  return isOther;
 }
 
 /** Opens what `promise` gives. `from` says where it is, of a message with its envelope. */
@@ -117,19 +128,27 @@ async function show(name, { client, summary, map: raw }, from) {
   select.hidden = summary.tables.length < 2;
   select.replaceChildren(...summary.tables.map((table, at) => el("option", { value: at, textContent: `Table ${at + 1}: ${count(table.rows)} rows` })));
   select.onchange = () => {
-    open.table = Number(select.value);
-    grid.show(client, summary, open.table);
+    showTable(Number(select.value));
     showSheet();
   };
   byId("export").value = "";
   byId("export").hidden = !summary.tables.length;
   if (regions.length) hex.select(0);
+  compare.show(client, summary, name);
   showSheet();
-  await grid.show(client, summary, 0);
+  await showTable(0);
   document.body.dataset.painted = name;
   restore();
   const faults = await columns.extremes(client);
   if (open?.client === client) addFaults(faults, showByte);
+}
+
+function showTable(table) {
+  open.table = table;
+  byId("table").value = table;
+  filter.show(open.client, open.summary, table);
+  fragment.set({ filter: null, sort: null });
+  return grid.show(open.client, open.summary, table);
 }
 
 function strip(summary) {
@@ -156,8 +175,9 @@ function strip(summary) {
 
 /** What the address named: a column, a byte. */
 function restore() {
-  const { column, byte, sheet } = wanted;
+  const { column, byte, sheet, filter: text, sort } = wanted;
   wanted = {};
+  if (text || sort) filter.restore(text, sort);
   if (sheet && byId(`tab-${sheet}`)) sheets.choose(`tab-${sheet}`);
   if (column && column in open.paths) showColumn(Number(column));
   if (byte && /^\d+$/.test(byte)) showByte(Number(byte));
@@ -196,7 +216,7 @@ async function save(format) {
   const { client, summary, table, name } = open;
   const tell = (text) => (byId("rows-text").textContent = text);
   try {
-    await exportTable(client, summary, table, format, name, tell);
+    await exportTable(client, summary, table, format, name, { tell, isSelection: filter.isActive });
   } catch (error) {
     if (open?.client === client) tell(`not exported: ${error.message}`);
   }
@@ -231,6 +251,15 @@ function showByte(byte) {
   const at = Math.min(byte, open.regions.bytes - 1);
   showRegion(open.regions.at(at), at);
   if (panes.areTabs()) panes.choose("tab-bytes");
+}
+
+/** A cell of a table, among all of its rows. */
+async function showCell(table, row, position) {
+  if (open.table !== table) await showTable(table);
+  else if (filter.isActive) await filter.clear();
+  showColumn(open.summary.tables[table].tops[position]);
+  grid.reveal(row, position);
+  if (panes.areTabs()) panes.choose("tab-rows");
 }
 
 function backToColumn(column) {
@@ -271,9 +300,14 @@ addEventListener("theme-changed", () => {
 });
 addEventListener("keydown", (event) => {
   if (event.target.closest("input, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const toFilter = () => {
+    // Not as its text.
+    event.preventDefault();
+    focusPane("tab-rows", "filter");
+  };
   const keys = { o: () => byId("open").click(), t: () => byId("theme").click(), "[": () => step(-1), "]": () => step(1) };
   if (live) Object.assign(keys, { m: () => byId("list").click(), p: () => byId("tail").hidden || byId("tail-pause").click(), ",": () => live.step(-1), ".": () => live.step(1) });
-  if (open) Object.assign(keys, { Escape: leave, c: () => focusPane("tab-columns", "sizes"), r: () => focusPane("tab-rows", "grid"), b: () => focusPane("tab-bytes", "hex") });
+  if (open) Object.assign(keys, { Escape: leave, c: () => focusPane("tab-columns", "sizes"), r: () => focusPane("tab-rows", "grid"), f: toFilter, b: () => focusPane("tab-bytes", "hex") });
   keys[event.key]?.();
 });
 
@@ -283,7 +317,7 @@ function focusPane(tab, id) {
 }
 
 state("empty");
-startOpening(take);
-startLive(take).then((started) => (live = started));
+startOpening(receive);
+startLive(receive).then((started) => (live = started));
 // Ready before the first payload comes; opening one says what failed.
 assets().catch(() => {});

@@ -18,12 +18,17 @@ export class Grid {
   #cursor = { row: 0, column: 0 };
   #generation = 0;
   tops = [];
+  /** How the rows are sorted: `{ position, isDescending }`, or null. */
+  #sort = null;
+  /** Whether not all rows are shown, or not in their own order. */
+  #isSelection = false;
   /** Where each column begins, in pixels; null until the first rows are there. */
   lefts = null;
 
   constructor({ onColumn, onFault }) {
     this.onColumn = onColumn;
     this.onFault = onFault;
+    this.onSort = () => {};
     this.viewport = byId("grid");
     this.scroller = new Scroller(this.viewport, { rowHeight: ROW, head: HEAD, render: () => this.draw() });
     this.viewport.addEventListener("keydown", (event) => this.#key(event));
@@ -43,6 +48,8 @@ export class Grid {
     this.#generation++;
     this.#isFetching = false;
     this.#cursor = { row: 0, column: 0 };
+    this.#sort = null;
+    this.#isSelection = false;
     // The first rows decide how wide columns are, so that nothing moves when they are there.
     const some = tops.slice(0, 40).map((_, position) => position);
     if (rows > 0 && some.length > 0) {
@@ -58,6 +65,36 @@ export class Grid {
     this.viewport.setAttribute("aria-colcount", tops.length + 1);
     byId("rows-text").textContent = tops.length === 0 && rows > 0 ? `${count(rows)} rows of no columns` : "";
     this.scroller.reset(tops.length ? rows : 0, this.lefts.at(-1));
+  }
+
+  /** Shows the rows that the worker has selected, so many; null is all rows again. */
+  arrange(selected, sort) {
+    if (!this.client || !this.lefts) return;
+    const { scrollLeft } = this.viewport;
+    this.#isSelection = selected !== null;
+    this.#sort = sort;
+    this.rows = selected ?? this.summary.tables[this.table].rows;
+    this.#chunks.clear();
+    this.#generation++;
+    this.#isFetching = false;
+    this.#cursor.row = 0;
+    this.viewport.setAttribute("aria-rowcount", this.rows + 1);
+    this.scroller.reset(this.tops.length ? this.rows : 0, this.lefts.at(-1));
+    this.viewport.scrollLeft = scrollLeft;
+  }
+
+  /** Brings a cell into view, while all rows are shown. */
+  reveal(row, position) {
+    if (!this.lefts || row >= this.rows || position >= this.tops.length) return;
+    this.#cursor = { row, column: position };
+    this.#revealColumn(position);
+    this.scroller.show(row);
+    this.draw();
+  }
+
+  /** Position of the column that the cursor is in. */
+  get column() {
+    return this.#cursor.column;
   }
 
   clear() {
@@ -87,7 +124,7 @@ export class Grid {
     const texts = this.#chunks.get(0)?.get(position)?.texts ?? [];
     const longest = Math.max(0, ...texts.map((text) => text.length));
     const header = Math.max(name.length * 8, Math.min(type.length, 18) * 6.6);
-    return Math.round(Math.min(Math.max(header + 36, longest * 7.6 + 20, 72), 300));
+    return Math.round(Math.min(Math.max(header + 50, longest * 7.6 + 20, 72), 300));
   }
 
   #visibleColumns() {
@@ -121,7 +158,8 @@ export class Grid {
       const line = el("div", { className: row % 2 ? "row odd" : "row", role: "row", "aria-rowindex": row + 2 });
       line.style.top = `${at * ROW - scroller.shift}px`;
       for (const position of positions) line.append(place(this.#cell(row, position), position));
-      line.append(this.#number(count(row), "rowheader"));
+      const number = this.#numberOf(row);
+      line.append(this.#number(number === undefined ? "…" : count(number), "rowheader"));
       body.append(line);
     }
     scroller.layer.replaceChildren(el("div", { role: "rowgroup" }, head), body);
@@ -129,6 +167,11 @@ export class Grid {
     viewport.setAttribute("aria-activedescendant", `cell-${row}-${column}`);
     this.#tell();
     this.#fetch(positions);
+  }
+
+  /** Which row of the table it is. */
+  #numberOf(row) {
+    return this.#isSelection ? this.#chunks.get(Math.floor(row / CHUNK))?.numbers[row % CHUNK] : row;
   }
 
   #number(text, role) {
@@ -144,11 +187,14 @@ export class Grid {
     const { type } = this.summary.inspection.columns[column];
     const swatch = el("i");
     swatch.style.background = colorOf(column);
+    const sorted = position === this.#sort?.position ? (this.#sort.isDescending ? "descending" : "ascending") : "none";
+    const mark = { none: "↕", ascending: "▲", descending: "▼" }[sorted];
     const header = el(
       "div",
-      { className: "cell", role: "columnheader", "aria-colindex": position + 2, title: `${name}: ${type}` },
-      el("b", {}, swatch, name || "(no name)"),
+      { className: "cell", role: "columnheader", "aria-colindex": position + 2, "aria-sort": sorted, title: `${name}: ${type}` },
+      el("b", {}, swatch, el("span", { textContent: name || "(no name)" })),
       el("small", { textContent: type }),
+      el("span", { className: "sort", "aria-hidden": "true", title: "Sort (S in the column)", textContent: mark }),
     );
     header.dataset.position = position;
     if (column === this.selected) header.classList.add("selected");
@@ -183,7 +229,7 @@ export class Grid {
     const value = this.#at(row, position);
     if (!value) return line.replaceChildren();
     const path = this.summary.inspection.columns[this.tops[position]].path;
-    const where = el("b", { textContent: `${path} · ${count(row)}` });
+    const where = el("b", { textContent: `${path} · ${count(this.#numberOf(row))}` });
     if (value.kind === "x") {
       const [fault] = value.faults;
       const jump = el("button", { type: "button", className: "link", textContent: fault ? `byte ${count(fault.offset)}` : "" });
@@ -197,6 +243,7 @@ export class Grid {
   #keep(chunk, positions, window) {
     const columns = this.#chunks.get(chunk) ?? new Map();
     positions.forEach((position, at) => columns.set(position, window.columns[at]));
+    columns.numbers = window.numbers;
     // Last used, last dropped.
     this.#chunks.delete(chunk);
     this.#chunks.set(chunk, columns);
@@ -269,6 +316,7 @@ export class Grid {
     const cell = event.target.closest("[data-position]");
     if (!cell) return;
     const position = Number(cell.dataset.position);
+    if (event.target.closest(".sort")) return this.onSort(position);
     if (cell.dataset.row === undefined) return this.onColumn(this.tops[position]);
     this.#cursor = { row: Number(cell.dataset.row), column: position };
     this.draw();

@@ -201,12 +201,13 @@ class Live {
   #openMessage(envelope) {
     const { partition, offset } = envelope;
     const topic = this.#topic;
-    this.#open = envelope;
     const name = `${topic} / ${partition} / ${count(offset)}`;
     const isTombstone = envelope.value_bytes === null;
     const value = isTombstone ? Promise.reject(new Error("The message has no value: it is a tombstone, which tells that its key was deleted.")) : getBytes(topicPath(topic, partition, offset));
     if (matchMedia("(max-width: 900px)").matches) this.show(false);
-    this.onOpen(name, value, { envelope, topic, about: this.#about, state: { topic, partition, offset } });
+    const isCompared = this.onOpen(name, value, { envelope, topic, about: this.#about, state: { topic, partition, offset } });
+    // The open one stays open.
+    if (isCompared) return;
     this.messages.mark(partition, offset);
     this.#open = envelope;
   }

@@ -57,8 +57,8 @@ export function copying(label, text) {
 
 const ENDINGS = { csv: ["csv", "text/csv"], ndjson: ["ndjson", "application/x-ndjson"], arrow: ["arrows", "application/vnd.apache.arrow.stream"] };
 
-/** Saves a table in another form, batch by batch; `tell` hears how far it is. */
-export async function exportTable(client, summary, table, format, name, tell) {
+/** Saves a whole table in another form, batch by batch; `tell` hears how far it is. */
+export async function exportTable(client, summary, table, format, name, { isSelection, tell }) {
   const [ending, type] = ENDINGS[format.split(":")[0]];
   const last = summary.tables[table].batches + 1;
   const parts = [];
@@ -68,7 +68,7 @@ export async function exportTable(client, summary, table, format, name, tell) {
   }
   const blob = new Blob(parts, { type });
   download(blob, `${stemOf(name) || "rows"}.${ending}`);
-  tell(`exported ${count(summary.tables[table].rows)} rows: ${size(blob.size)}`);
+  tell(`exported ${isSelection ? "all " : ""}${count(summary.tables[table].rows)} rows: ${size(blob.size)}`);
 }
 
 /** The name of a payload without what says that it is one. */

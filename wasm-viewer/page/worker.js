@@ -2,6 +2,8 @@
 // A call is `{ id, name, args }`, its answer `{ id, value }` or `{ id, error }`.
 
 let payload = null;
+/** The payload that it is compared with. */
+let other = null;
 let regionKinds = [];
 
 const calls = {
@@ -23,8 +25,20 @@ const calls = {
     regions.free();
     return { summary, map };
   },
-  rows: (table, first, count, positions) =>
-    JSON.parse(payload.rows(table, first, count, Uint32Array.from(positions))),
+  rows: (table, first, count, positions) => ({
+    ...JSON.parse(payload.rows(table, first, count, Uint32Array.from(positions))),
+    // Of rows that are selected.
+    numbers: payload.selection(first, count),
+  }),
+  select: (table, filter, sort) => payload.select(table, filter?.position, filter?.test ?? "", filter?.value ?? "", sort?.position, sort?.isDescending ?? false),
+  selectMore: () => JSON.parse(payload.select_more()),
+  compare(bytes) {
+    other?.free();
+    other = null;
+    other = new wasm_bindgen.Payload(bytes, undefined);
+    return JSON.parse(other.summary());
+  },
+  compareMore: () => JSON.parse(payload.compare(other)),
   // Of `[table, column]` pairs as many as fit a moment, so that rows asked for meanwhile come soon.
   extremes(columns) {
     const end = performance.now() + 20;

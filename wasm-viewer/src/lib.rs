@@ -8,7 +8,10 @@ mod what_if;
 
 use volley_core::{
     codec::ParseCodecError,
-    view::{Envelope, REGION_KINDS, RegionMap, View, WhatIf},
+    view::{
+        Direction, Envelope, Filter, Query, REGION_KINDS, RegionMap, SelectError, Sort, View,
+        WhatIf,
+    },
 };
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
@@ -77,6 +80,52 @@ impl Payload {
     pub fn rows(&mut self, table: u32, first: f64, count: u32, positions: &[u32]) -> String {
         let positions: Vec<usize> = positions.iter().map(|&position| position as usize).collect();
         json(&self.view.rows(table as usize, first as u64, count as usize, &positions))
+    }
+
+    /// Begins to select rows of a table: those that pass a test of the column at `filtered`, in
+    /// either order of the column at `sorted`. `rows` shows them when `select_more` is done; with
+    /// neither, all.
+    ///
+    /// # Errors
+    /// Where there is no such column or test, or there are too many rows to sort.
+    pub fn select(
+        &mut self,
+        table: u32,
+        filtered: Option<u32>,
+        test: &str,
+        value: &str,
+        sorted: Option<u32>,
+        is_descending: bool,
+    ) -> Result<(), JsError> {
+        let filter = filtered.map(|position| -> Result<Filter, SelectError> {
+            let (position, value) = (position as usize, value.to_owned());
+            Ok(Filter { position, test: test.parse()?, value })
+        });
+        let filter = filter.transpose().map_err(JsError::from)?;
+        let direction = if is_descending { Direction::Descending } else { Direction::Ascending };
+        let sort = sorted.map(|position| Sort { position: position as usize, direction });
+        self.view.select(Query { table: table as usize, filter, sort }).map_err(JsError::from)
+    }
+
+    /// Goes a few rows further with each call: done when all are gone through.
+    ///
+    /// # Errors
+    /// Where too many rows pass.
+    #[wasm_bindgen(unchecked_return_type = "Json<Selected>")]
+    pub fn select_more(&mut self) -> Result<String, JsError> {
+        Ok(json(&self.view.select_more().map_err(JsError::from)?))
+    }
+
+    /// Numbers of the rows that are selected; none while all are shown.
+    pub fn selection(&self, first: f64, count: u32) -> Vec<u32> {
+        self.view.selection(first as usize, count as usize).to_vec()
+    }
+
+    /// Holds another payload, always the same one, against this one. Goes a few rows further with
+    /// each call.
+    #[wasm_bindgen(unchecked_return_type = "Json<Comparison>")]
+    pub fn compare(&mut self, other: &mut Self) -> String {
+        json(self.view.compare(&mut other.view))
     }
 
     /// One part of a table as `csv`, `ndjson` or `arrow:CODEC`: what goes before its batches, each
@@ -277,6 +326,47 @@ mod tests {
         let report = parsed(&payload.what_if_report("cpu").unwrap_or_default());
         assert_eq!((&report["rows"], &report["points"]), (&json!(0), &json!([])));
         assert_eq!(payload.what_if_message(0).unwrap_or_default(), [0; 0]);
+    }
+
+    /// And of rows that are selected, and of two payloads.
+    #[test]
+    fn selections_and_comparisons_have_the_fields_that_are_described() {
+        let mut one = open(&payload());
+        assert!(one.select(0, Some(1), "not null", "", Some(0), true).is_ok());
+        assert_eq!(
+            parsed(&one.select_more().unwrap_or_default()),
+            json!({ "rows": 1, "done": 2, "of": 2, "left_out": 0, "fault": null })
+        );
+        assert_eq!((one.selection(0.0, 9), one.selection(1.0, 9)), (vec![0], vec![]));
+        assert_eq!(parsed(&one.rows(0, 0.0, 9, &[0]))["columns"][0]["texts"], json!(["a"]));
+
+        let batch = RecordBatch::try_from_iter_with_nullable([
+            ("n", Arc::new(Int32Array::from(vec![Some(7), Some(8), None])) as _, true),
+            ("more", Arc::new(Int32Array::from(vec![1, 2, 3])) as _, false),
+        ]);
+        let other = encode(&batch.unwrap(), CodecOptions::default()).unwrap();
+        let found = parsed(&one.compare(&mut open(&other)));
+        assert_eq!(
+            found,
+            json!({
+                "outcome": "different", "verdict": "row 1 differs in n",
+                "schema": [
+                    { "column": "device", "change": "removed", "values": ["utf8", ""] },
+                    { "column": "more", "change": "added", "values": ["", "int32"] },
+                ],
+                "columns": [
+                    { "one": 0, "other": null, "different": 0 },
+                    { "one": 1, "other": 0, "different": 1 },
+                    { "one": null, "other": 1, "different": 0 },
+                ],
+                "of": 2, "done": 2, "different": 1,
+                "differences": [{
+                    "table": 0, "row": 1, "position": 1, "column": "n", "kinds": "nv",
+                    "texts": ["", "8"],
+                }],
+                "unread": 0, "faults": [],
+            })
+        );
     }
 
     #[test]

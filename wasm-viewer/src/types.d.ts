@@ -244,3 +244,34 @@ export interface Interval {
   high: number;
   n: number;
 }
+
+/** How far a selection is: whole when `done` is `of`. */
+export interface Selected {
+  rows: number;
+  done: number;
+  of: number;
+  /** Rows that cannot be read, and why the first of them cannot. */
+  left_out: number;
+  fault: Fault | null;
+}
+
+/** Two payloads so far: whole when `done` is `of`. */
+export interface Comparison {
+  outcome: "same" | "different" | "unknown";
+  verdict: string;
+  schema: {
+    /** Empty where it is the schema's. */
+    column: string;
+    change: "added" | "removed" | "type" | "nullability" | "metadata" | "order" | "tables";
+    values: [string, string];
+  }[];
+  /** Indices into `Inspection.columns` of each; `different` counts rows, of columns at the top. */
+  columns: { one: number | null; other: number | null; different: number }[];
+  of: number;
+  done: number;
+  different: number;
+  /** The first; `position` is the first payload's. `kinds` has a letter for each, as `WindowColumn.kinds`. */
+  differences: { table: number; row: number; position: number; column: string; kinds: string; texts: [string, string] }[];
+  unread: number;
+  faults: { side: 0 | 1; column: string; row: number; fault: Fault }[];
+}

@@ -336,6 +336,7 @@ impl Comparing {
             let more = format!("row {row} differs in {column}");
             match others {
                 0 => more,
+                1 => more + ", and 1 more row differs",
                 _ => format!("{more}, and {others} more rows differ"),
             }
         } else if rows != other_rows {
