@@ -56,6 +56,7 @@ enum Command {
     Load(Box<load::LoadArgs>),
     Tune(Box<tune::TuneArgs>),
     Inspect(inspect::InspectArgs),
+    Diff(inspect::diff::DiffArgs),
     Dlq(dlq::DlqArgs),
     View(view::ViewArgs),
     Demo(demo::DemoArgs),
@@ -117,6 +118,7 @@ fn run(command: Command) -> anyhow::Result<ExitStatus> {
             Command::View(args) => view::run(args).await,
             Command::Tune(args) => return tune::run(*args).await,
             Command::Inspect(args) => return inspect::run(&args),
+            Command::Diff(args) => return inspect::diff::run(&args),
             Command::Dlq(args) => return dlq::run(args),
         }?;
         Ok(ExitStatus::Success)

@@ -12,7 +12,7 @@ fn check(name: &str, arguments: &[&str]) {
 fn help_is_as_committed() {
     check("help", &["--help"]);
     check("help-short", &["-h"]);
-    for command in ["produce", "load", "tune", "inspect", "view", "demo", "dev"] {
+    for command in ["produce", "load", "tune", "inspect", "diff", "view", "demo", "dev"] {
         check(&format!("help-{command}"), &[command, "--help"]);
     }
     check("help-dlq", &["dlq", "--help"]);

@@ -12,6 +12,7 @@ mod broker_gone;
 mod clickhouse_gone;
 mod demo;
 mod dev;
+mod diff;
 mod dlq;
 mod failover;
 mod full_disk;

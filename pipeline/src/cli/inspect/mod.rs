@@ -2,6 +2,7 @@
 
 mod cells;
 mod diagnostics;
+pub(super) mod diff;
 mod json_rows;
 mod map;
 mod report;
@@ -23,6 +24,7 @@ use clap::{
     builder::{OsStringValueParser, TypedValueParser as _},
 };
 
+use self::text::percent;
 pub(super) use self::text::stdout_width;
 use self::{
     report::{Parts, Report},
@@ -148,7 +150,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitStatus> {
     let parts = args.show.parts();
     let mut out = BufWriter::new(anstream::stdout().lock());
     let view = View::of_stdout(parts.limits.max_raw_bytes);
-    let mut brokers = Brokers { args, fetchers: HashMap::new() };
+    let mut brokers = Brokers::new(&args.kafka, args.timeout);
     let (mut is_damaged, mut is_unread, mut is_first) = (false, false, true);
     for source in &args.sources {
         let payload = match brokers.read(source) {
@@ -183,22 +185,26 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitStatus> {
 
 /// Clients of the clusters that were asked so far, by their addresses.
 struct Brokers<'a> {
-    args: &'a InspectArgs,
+    kafka: &'a PropertyArgs,
+    timeout: Duration,
     fetchers: HashMap<&'a str, Fetcher>,
 }
 
 impl<'a> Brokers<'a> {
+    fn new(kafka: &'a PropertyArgs, timeout: Duration) -> Self {
+        Self { kafka, timeout, fetchers: HashMap::new() }
+    }
+
     fn read(&mut self, source: &'a Source) -> anyhow::Result<Payload> {
         let address = match source {
             Source::Stdin => return source::stdin().context("standard input"),
             Source::File(path) => return Ok(source::file(path)?),
             Source::Message(address) => address,
         };
-        let args = self.args;
         let fetcher = match self.fetchers.entry(&address.brokers) {
             std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::hash_map::Entry::Vacant(new) => {
-                let options = args.kafka.options(&address.brokers, args.timeout);
+                let options = self.kafka.options(&address.brokers, self.timeout);
                 new.insert(Fetcher::connect(options)?)
             }
         };
