@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
 /// The page's modules, each after those that it imports.
-const MODULES: [&str; 25] = [
+const MODULES: [&str; 27] = [
     "format.js",
     "fragment.js",
     "api.js",
