@@ -53,7 +53,7 @@ async function start(name, bytes) {
 /** Until every point was measured once. */
 async function measured() {
   await page.locator("#whatif .only input").uncheck();
-  await page.waitForFunction(() => /^(\d+) of \1 points/.test(document.querySelector("#whatif p.soft").textContent));
+  await page.waitForFunction(() => /^(\d+) of \1 points/.test(document.querySelector("#whatif p.soft").textContent), null, { timeout: 300_000 });
 }
 
 test("it shows how far it is, and stops when told to", async () => {
