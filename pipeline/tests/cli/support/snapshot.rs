@@ -21,7 +21,7 @@ pub(crate) fn assert_snapshot(name: &str, found: &str) {
     );
 }
 
-/// Text with everything that differs from run to run made equal: numbers with their units, the
+/// Text with everything that differs from run to run made equal: numbers with their units and bars, the
 /// machine's name, and the spaces that numbers push about.
 pub(crate) fn mask(text: &str) -> String {
     let host = sysinfo::System::host_name().unwrap_or_default();
@@ -35,6 +35,8 @@ pub(crate) fn mask(text: &str) -> String {
             let after_number = words.last().is_some_and(|last: &String| last.contains('#'));
             if is_unit && after_number {
                 words.push(format!("~{comma}"));
+            } else if word.chars().all(|c| ('█'..='▏').contains(&c)) {
+                words.push("█".to_owned());
             } else {
                 words.push(without_digits(word).replace("#/s", "# ~"));
             }
