@@ -1,6 +1,11 @@
 //! One test's topic, groups and database.
 
-use std::{iter, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    iter,
+    num::NonZeroUsize,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use arrow::array::RecordBatch;
 use clickhouse::{Client, Compression};
@@ -9,7 +14,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Header, Headers as _, OwnedHeaders},
     producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer},
 };
@@ -333,6 +338,7 @@ impl<'a> Scenario<'a> {
         consumer.assign(&assignment).unwrap();
         let mut messages = Vec::new();
         let mut n_at_end = 0;
+        let mut heard = Instant::now();
         while n_at_end < assignment.count() {
             match consumer.poll(PATIENCE).expect("a message or the end of a partition") {
                 Ok(message) => messages.push(Message {
@@ -343,8 +349,13 @@ impl<'a> Scenario<'a> {
                     headers: headers(&message),
                 }),
                 Err(KafkaError::PartitionEOF(_)) => n_at_end += 1,
+                // A broker that was away is on its way back.
+                Err(error) if is_about_connections(&error) && heard.elapsed() < PATIENCE => {
+                    continue;
+                }
                 Err(error) => panic!("reading {topic}: {error}"),
             }
+            heard = Instant::now();
         }
         messages.sort_by_key(|message| (message.partition, message.offset));
         messages
@@ -461,6 +472,12 @@ impl Drop for Scenario<'_> {
             }
         }
     }
+}
+
+fn is_about_connections(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut};
+    let code = error.rdkafka_error_code();
+    matches!(code, Some(AllBrokersDown | BrokerTransportFailure | OperationTimedOut))
 }
 
 fn headers(message: &BorrowedMessage<'_>) -> Vec<(String, String)> {
