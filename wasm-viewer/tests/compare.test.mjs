@@ -2,30 +2,11 @@
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
-import { after, afterEach, before, beforeEach, test } from "node:test";
+import { test } from "node:test";
 
-import { cells, fixture, golden, launch, newPage, pick, require, serve } from "./helpers.mjs";
+import { cells, fixture, golden, inBrowser, inEveryLook, page, pick, site } from "./helpers.mjs";
 
-let server;
-let browser;
-let page;
-
-before(async () => {
-  server = await serve();
-  browser = await launch();
-});
-after(async () => {
-  await browser.close();
-  server.end();
-});
-beforeEach(async () => {
-  page = await newPage(browser);
-  await page.goto(server.url);
-});
-afterEach(async () => {
-  assert.deepEqual(page.faults, [], "the page has no errors of its own");
-  await page.context().close();
-});
+inBrowser();
 
 /** Opens one payload and holds another against it. */
 async function compare(one, other, name = "other.arrows") {
@@ -133,27 +114,14 @@ test("the other one comes by drop, and as the next that is opened", async () => 
 });
 
 test("comparing breaks no rule of accessibility", async () => {
-  const axe = fs.readFileSync(require.resolve("axe-core"), "utf8");
   const other = await changed(7);
-  for (const colorScheme of ["light", "dark"]) {
-    for (const viewport of [{ width: 1280, height: 800 }, { width: 390, height: 844 }]) {
-      await page.context().close();
-      page = await newPage(browser, { colorScheme, viewport, bypassCSP: true });
-      await page.goto(server.url);
-      await page.addScriptTag({ content: axe });
-      await pick(page, "fleet.arrows", fixture("fleet.arrows"));
-      await page.locator("#tab-compare").click();
-      await check(`invited, ${colorScheme}, ${viewport.width} wide`);
-      await compare(fixture("fleet.arrows"), other);
-      await check(`different, ${colorScheme}, ${viewport.width} wide`);
-      await compare(fixture("fleet.arrows"), fixture("fleet.arrow"), "fleet.arrow");
-      await check(`same, ${colorScheme}, ${viewport.width} wide`);
-    }
-  }
+  await inEveryLook(site.url, async (check) => {
+    await pick(page, "fleet.arrows", fixture("fleet.arrows"));
+    await page.locator("#tab-compare").click();
+    await check("invited");
+    await compare(fixture("fleet.arrows"), other);
+    await check("different");
+    await compare(fixture("fleet.arrows"), fixture("fleet.arrow"), "fleet.arrow");
+    await check("same");
+  });
 });
-
-async function check(what) {
-  const { violations } = await page.evaluate(() => axe.run());
-  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("; ")}`);
-  assert.deepEqual(found, [], what);
-}

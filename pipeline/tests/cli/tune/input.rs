@@ -73,11 +73,10 @@ fn made_up_rows_need_a_rate_for_what_depends_on_it() {
 
 #[test]
 fn this_machine_is_watched() {
-    let arguments = ["--input", "host", "--rows", "100", "--budget", "4s", "--metrics", "full"];
+    let arguments = ["--input", "host", "--rows", "20", "--budget", "8s", "--metrics", "full"];
     let report = tune(&arguments).args(["--format", "json"]).run().succeeds().json();
     let sample = &report["sample"];
-    // All of them, where the machine has the time.
-    assert!((1..=100).contains(&sample["rows"].as_u64().unwrap()), "{report}");
+    assert_eq!(sample["rows"].as_u64(), Some(20), "{report}");
     assert_eq!(sample["columns"].as_u64(), Some(16));
     assert_eq!(report["rate"], Value::Null);
 }
