@@ -8,13 +8,13 @@ use std::{
     },
 };
 
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 use volley::{
     load::{Block, LoadError, LoadObserver, LoadOptions, LoadSummary, Stored, load},
     shutdown::{Shutdown, ShutdownTrigger},
 };
 
-use crate::{Stack, eventually};
+use crate::{PATIENCE, Stack, eventually};
 
 /// A `load` that is under way.
 #[derive(Debug)]
@@ -58,13 +58,19 @@ impl<'a> Loader<'a> {
 
     /// Waits for the end that its options say.
     pub fn wait(self) -> LoadSummary {
-        self.stack.runtime.block_on(self.handle).unwrap().unwrap()
+        self.end()
     }
 
     /// Stops it as Ctrl-C does, and waits for its end.
     pub fn stop(self) -> LoadSummary {
         self.trigger.request();
-        self.stack.runtime.block_on(self.handle).unwrap().unwrap()
+        self.end()
+    }
+
+    /// One that never ends fails its test, and does not hold up the suite.
+    fn end(self) -> LoadSummary {
+        let ended = self.stack.runtime.block_on(async { timeout(5 * PATIENCE, self.handle).await });
+        ended.expect("a loader that ends").unwrap().unwrap()
     }
 }
 
